@@ -1,0 +1,444 @@
+"""The scoring loop: one interpreter for every benefit year and all three models.
+
+Rules arrive compiled (``riskadjust._model``): bit masks over a state of eight 64-bit words, integer thousandths, and a
+list of instructions. Nothing here knows a year, an HCC or a coefficient.
+
+State words: 0-2 HCCs, 3 drug categories as mapped, 4-7 variables that rules set.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    static __inline int poolwise_lowest_bit(unsigned __int64 x) {
+        unsigned long i; _BitScanForward64(&i, x); return (int)i; }
+    static __inline int poolwise_bit_count(unsigned __int64 x) { return (int)__popcnt64(x); }
+    #else
+    static inline int poolwise_lowest_bit(unsigned long long x) { return __builtin_ctzll(x); }
+    static inline int poolwise_bit_count(unsigned long long x) { return __builtin_popcountll(x); }
+    #endif
+    """
+    int poolwise_lowest_bit(uint64_t) noexcept nogil
+    int poolwise_bit_count(uint64_t) noexcept nogil
+
+cdef enum:
+    WORDS = 8
+    HCC_WORDS = 3
+    DRUG_WORD = 3
+    FACTS = 8
+    METALS = 5
+
+# Why a diagnosis counted or not; the names stand in riskadjust._model.DIAGNOSIS_STATUS.
+cdef enum:
+    ACCEPTED = 0
+    NO_CROSSWALK_ROW = 1
+    DATE_MISSING = 2
+    DATE_OUTSIDE_YEAR = 3
+    BEFORE_BIRTH = 4
+    AFTER_AGE_LAST = 5
+    LONG_BEFORE_AGE_LAST = 6
+    NOT_VALID_IN_FISCAL_YEAR = 7
+    MCE_AGE = 8
+    MCE_SEX = 9
+    NO_BRANCH = 10
+
+# Columns of a crosswalk row.
+cdef enum:
+    ROW_CATEGORIES = 0
+    ROW_FLAGS = 4
+    ROW_MCE_MIN = 5
+    ROW_MCE_MAX = 6
+    ROW_MCE_SEX_FIRST = 7
+    ROW_MCE_SEX_SECOND = 8
+    ROW_SPLIT_MIN = 9
+    ROW_SPLIT_MAX = 10
+    ROW_SPLIT_SEX = 11
+
+cdef enum:
+    VALID_FIRST = 1
+    VALID_SECOND = 2
+    SECOND_CARRIED = 4
+    ROW_UNCERTAIN = 8
+
+# Flags of an enrollee.
+cdef enum:
+    USED_UNCERTAIN_ROW = 4
+    USED_CARRIED_YEAR = 8
+
+# Operations of a term.
+cdef enum:
+    ANY_SET = 0
+    ANY_CLEAR = 1
+    EQUAL = 2
+    AT_LEAST = 3
+    ABOVE = 4
+    AT_MOST = 5
+
+cdef enum:
+    NO_MODEL = 255
+    NO_BIT = 65535
+    MEMO_AGES = 128
+    MEMO_MONTHS = 13
+
+
+cdef class Rules:
+    """Compiled rules of one benefit year, as flat arrays.
+
+    Every keyword of the constructor is an array described in ``riskadjust._model.compile_year``; indexes inside them
+    have been checked there.
+    """
+
+    cdef const uint32_t[::1] code_first
+    cdef const uint8_t[::1] code_rows
+    cdef const uint8_t[::1] code_flags
+    cdef const uint8_t[:, ::1] crosswalk
+    cdef const uint64_t[:, ::1] hcc_drops
+    cdef const uint64_t[::1] drug_drops
+    cdef const uint8_t[::1] model_by_age
+    cdef const uint64_t[:, ::1] model_payment
+    cdef const uint8_t[::1] model_uses_drugs
+    cdef const uint16_t[:, :, ::1] model_age_bit
+    cdef const int32_t[::1] model_first_instruction
+    cdef const int32_t[::1] model_count_fact
+    cdef const int32_t[:, ::1] instructions
+    cdef const uint64_t[:, ::1] instruction_masks
+    cdef const uint64_t[:, ::1] zero_masks
+    cdef const int32_t[:, ::1] clauses
+    cdef const int32_t[:, ::1] terms
+    cdef const uint64_t[::1] term_masks
+    cdef const int32_t[:, :, ::1] coefficients
+    cdef const int32_t[:, ::1] memo
+    cdef int32_t first_day, second_window_day, last_day
+    cdef bint memo_ready
+
+    def __init__(self, *, code_first, code_rows, code_flags, crosswalk, hcc_drops, drug_drops, model_by_age,
+                 model_payment, model_uses_drugs, model_age_bit, model_first_instruction, model_count_fact,
+                 instructions, instruction_masks, zero_masks, clauses, terms, term_masks, coefficients,
+                 first_day, second_window_day, last_day):
+        self.code_first = code_first
+        self.code_rows = code_rows
+        self.code_flags = code_flags
+        self.crosswalk = crosswalk
+        self.hcc_drops = hcc_drops
+        self.drug_drops = drug_drops
+        self.model_by_age = model_by_age
+        self.model_payment = model_payment
+        self.model_uses_drugs = model_uses_drugs
+        self.model_age_bit = model_age_bit
+        self.model_first_instruction = model_first_instruction
+        self.model_count_fact = model_count_fact
+        self.instructions = instructions
+        self.instruction_masks = instruction_masks
+        self.zero_masks = zero_masks
+        self.clauses = clauses
+        self.terms = terms
+        self.term_masks = term_masks
+        self.coefficients = coefficients
+        self.first_day = first_day
+        self.second_window_day = second_window_day
+        self.last_day = last_day
+        self.memo_ready = False
+
+    def set_memo(self, memo):
+        """Give the scores of people without codes, by sex, age and months, so that they are looked up."""
+        self.memo = memo
+        self.memo_ready = True
+
+    cdef int diagnosis_status(self, uint32_t code, int32_t day, int age_before, int32_t birthday, int age_last,
+                              int sex, uint64_t* hcc, uint8_t* flags, int32_t* matched) noexcept nogil:
+        cdef int age, window, k, i, c
+        cdef uint32_t row
+        cdef const uint8_t* r
+        cdef uint8_t category
+        matched[0] = -1
+        if day < self.first_day or day > self.last_day:
+            return DATE_MISSING if day == -2147483648 else DATE_OUTSIDE_YEAR
+        age = age_before + (1 if day >= birthday else 0)
+        if age < 0:
+            return BEFORE_BIRTH
+        if age > age_last:
+            return AFTER_AGE_LAST
+        if age_last - age > 1:
+            return LONG_BEFORE_AGE_LAST
+        flags[0] |= self.code_flags[code]
+        k = self.code_rows[code]
+        if k == 0:
+            return NO_CROSSWALK_ROW
+        row = self.code_first[code]
+        r = &self.crosswalk[row, 0]
+        window = 1 if day >= self.second_window_day else 0
+        if not r[ROW_FLAGS] & (VALID_SECOND if window else VALID_FIRST):
+            return NOT_VALID_IN_FISCAL_YEAR
+        if age < r[ROW_MCE_MIN] or age > r[ROW_MCE_MAX]:
+            return MCE_AGE
+        if r[ROW_MCE_SEX_FIRST + window] and r[ROW_MCE_SEX_FIRST + window] != sex:
+            return MCE_SEX
+        for i in range(k):
+            r = &self.crosswalk[row + i, 0]
+            if age_last < r[ROW_SPLIT_MIN] or age_last > r[ROW_SPLIT_MAX]:
+                continue
+            if r[ROW_SPLIT_SEX] and r[ROW_SPLIT_SEX] != sex:
+                continue
+            for c in range(1, r[0] + 1):
+                category = r[c]
+                hcc[category >> 6] |= (<uint64_t>1) << (category & 63)
+            if r[ROW_FLAGS] & ROW_UNCERTAIN:
+                flags[0] |= USED_UNCERTAIN_ROW
+            if window and r[ROW_FLAGS] & SECOND_CARRIED:
+                flags[0] |= USED_CARRIED_YEAR
+            matched[0] = row + i
+            return ACCEPTED
+        return NO_BRANCH
+
+    cdef void apply_hierarchy(self, uint64_t* hcc) noexcept nogil:
+        cdef uint64_t dropped[HCC_WORDS]
+        cdef uint64_t rest
+        cdef int word, bit, w
+        for w in range(HCC_WORDS):
+            dropped[w] = 0
+        for word in range(HCC_WORDS):
+            rest = hcc[word]
+            while rest:
+                bit = (word << 6) + poolwise_lowest_bit(rest)
+                rest &= rest - 1
+                for w in range(HCC_WORDS):
+                    dropped[w] |= self.hcc_drops[bit, w]
+        for w in range(HCC_WORDS):
+            hcc[w] &= ~dropped[w]
+
+    cdef uint64_t apply_drug_hierarchy(self, uint64_t drugs) noexcept nogil:
+        cdef uint64_t rest = drugs
+        cdef uint64_t dropped = 0
+        while rest:
+            dropped |= self.drug_drops[poolwise_lowest_bit(rest)]
+            rest &= rest - 1
+        return drugs & ~dropped
+
+    cdef bint clause_holds(self, int clause, const uint64_t* state, const int64_t* facts) noexcept nogil:
+        cdef int t, op, index
+        cdef int64_t fact
+        for t in range(self.clauses[clause, 0], self.clauses[clause, 1]):
+            op = self.terms[t, 0]
+            index = self.terms[t, 1]
+            if op == ANY_SET:
+                if state[index] & self.term_masks[t]:
+                    return True
+                continue
+            if op == ANY_CLEAR:
+                if ~state[index] & self.term_masks[t]:
+                    return True
+                continue
+            fact = facts[index] - self.terms[t, 2]
+            if (op == EQUAL and fact == 0) or (op == AT_LEAST and fact >= 0) or \
+                    (op == ABOVE and fact > 0) or (op == AT_MOST and fact <= 0):
+                return True
+        return False
+
+    cdef void run_program(self, int model, uint64_t* state, int64_t* facts) noexcept nogil:
+        """Set the variables of a model, step by step; members of a group are zeroed when their step ends."""
+        cdef uint64_t pending[WORDS]
+        cdef int i, c, w, step, count
+        cdef bint holds, any_pending = False
+        for w in range(WORDS):
+            pending[w] = 0
+        step = -1
+        for i in range(self.model_first_instruction[model], self.model_first_instruction[model + 1]):
+            if self.instructions[i, 4] != step:
+                step = self.instructions[i, 4]
+                if any_pending:
+                    for w in range(WORDS):
+                        state[w] &= ~pending[w]
+                        pending[w] = 0
+                    any_pending = False
+            if self.instructions[i, 0] == 1:
+                count = 0
+                for w in range(WORDS):
+                    count += poolwise_bit_count(state[w] & self.instruction_masks[i, w])
+                facts[self.instructions[i, 1]] = count
+                continue
+            holds = True
+            for c in range(self.instructions[i, 2], self.instructions[i, 3]):
+                if not self.clause_holds(c, state, facts):
+                    holds = False
+                    break
+            if not holds:
+                continue
+            w = self.instructions[i, 1]
+            state[w] |= self.instruction_masks[i, w]
+            if self.instructions[i, 5]:
+                any_pending = True
+                for w in range(WORDS):
+                    pending[w] |= self.zero_masks[i, w]
+        if any_pending:
+            for w in range(WORDS):
+                state[w] &= ~pending[w]
+
+    cdef void add_coefficients(self, int model, const uint64_t* state, int32_t* total) noexcept nogil:
+        cdef int word, bit, m
+        cdef uint64_t rest
+        cdef const int32_t* row
+        for m in range(METALS):
+            total[m] = 0
+        for word in range(WORDS):
+            if word == DRUG_WORD:
+                continue
+            rest = state[word]
+            while rest:
+                bit = (word << 6) + poolwise_lowest_bit(rest)
+                rest &= rest - 1
+                row = &self.coefficients[model, bit, 0]
+                for m in range(METALS):
+                    total[m] += row[m]
+
+    def score(self, Py_ssize_t first, Py_ssize_t last, const int16_t[::1] age_before, const int32_t[::1] birthday,
+              const int16_t[::1] age_last, const uint8_t[::1] months, const uint8_t[::1] sex,
+              const int64_t[::1] diagnosis_first, const int64_t[::1] diagnosis_last, const uint32_t[::1] codes,
+              const int32_t[::1] days, const uint64_t[::1] drugs, int32_t[:, ::1] scores, uint8_t[::1] models,
+              int16_t[::1] hcc_counts, uint8_t[::1] flags, uint8_t[::1] statuses, int32_t[::1] matched_rows,
+              uint64_t[:, ::1] hccs, uint64_t[:, ::1] states):
+        """Score enrollees ``first`` to ``last`` (exclusive) into the arrays given.
+
+        `scores` are thousandths by metal; `hcc_counts` is -1 where the model counts none. `statuses` and `matched_rows`
+        have one cell per diagnosis, `hccs` and `states` one row per enrollee; empty arrays leave them out.
+        """
+        cdef Py_ssize_t u, j
+        cdef uint64_t state[WORDS]
+        cdef int64_t facts[FACTS]
+        cdef uint64_t hcc[HCC_WORDS]
+        cdef uint64_t drug_bits
+        cdef uint8_t flag
+        cdef int32_t row
+        cdef int status, model, w, memo_row, m, fact
+        cdef uint16_t age_bit
+        cdef bint with_status = statuses.shape[0] > 0
+        cdef bint with_rows = matched_rows.shape[0] > 0
+        cdef bint with_state = states.shape[0] > 0
+        with nogil:
+            for u in range(first, last):
+                for w in range(HCC_WORDS):
+                    hcc[w] = 0
+                flag = 0
+                for j in range(diagnosis_first[u], diagnosis_last[u]):
+                    status = self.diagnosis_status(codes[j], days[j], age_before[u], birthday[u], age_last[u],
+                                                   sex[u], hcc, &flag, &row)
+                    if with_status:
+                        statuses[j] = status
+                    if with_rows:
+                        matched_rows[j] = row
+                flags[u] = flag
+                model = self.model_by_age[age_last[u]]
+                models[u] = model
+                drug_bits = drugs[u]
+                if hcc[0] | hcc[1] | hcc[2]:
+                    self.apply_hierarchy(hcc)
+                if with_state:
+                    for w in range(HCC_WORDS):
+                        hccs[u, w] = hcc[w]
+                for w in range(WORDS):
+                    state[w] = 0
+                for w in range(HCC_WORDS):
+                    state[w] = hcc[w] & self.model_payment[model, w]
+                if self.memo_ready and not with_state and not (state[0] | state[1] | state[2] | drug_bits) \
+                        and age_last[u] < MEMO_AGES:
+                    memo_row = ((sex[u] - 1) * MEMO_AGES + age_last[u]) * MEMO_MONTHS + months[u]
+                    for m in range(METALS):
+                        scores[u, m] = self.memo[memo_row, m]
+                    hcc_counts[u] = self.memo[memo_row, METALS]
+                    continue
+                if self.model_uses_drugs[model]:
+                    drug_bits = self.apply_drug_hierarchy(drug_bits)
+                state[DRUG_WORD] = drug_bits
+                age_bit = self.model_age_bit[model, sex[u] - 1, age_last[u]]
+                if age_bit != NO_BIT:
+                    state[age_bit >> 6] |= (<uint64_t>1) << (age_bit & 63)
+                for w in range(FACTS):
+                    facts[w] = 0
+                facts[0] = age_last[u]
+                facts[1] = months[u]
+                facts[2] = sex[u]
+                self.run_program(model, state, facts)
+                self.add_coefficients(model, state, &scores[u, 0])
+                fact = self.model_count_fact[model]
+                hcc_counts[u] = facts[fact] if fact >= 0 else -1
+                if with_state:
+                    for w in range(WORDS):
+                        states[u, w] = state[w]
+
+
+def group_rows(const uint32_t[::1] owners, int64_t[::1] first, uint32_t[::1] order):
+    """Return how many rows have an owner, after filling where each owner's rows stand.
+
+    Parameters
+    ----------
+    owners : row -> owner, ``len(first) - 1`` or more for a row without one.
+    first : filled so that rows ``order[first[k]:first[k + 1]]`` belong to owner ``k``.
+    order : filled with row numbers, stable within an owner.
+    """
+    cdef Py_ssize_t rows = owners.shape[0]
+    cdef Py_ssize_t number = first.shape[0] - 1
+    cdef Py_ssize_t i
+    cdef int64_t total = 0
+    cdef int64_t here
+    cdef uint32_t owner
+    with nogil:
+        for i in range(number + 1):
+            first[i] = 0
+        for i in range(rows):
+            if owners[i] < number:
+                first[owners[i]] += 1
+        for i in range(number + 1):
+            here = first[i]
+            first[i] = total
+            total += here
+        for i in range(rows):
+            owner = owners[i]
+            if owner < number:
+                order[first[owner]] = <uint32_t>i
+                first[owner] += 1
+        for i in range(number, 0, -1):
+            first[i] = first[i - 1]
+        first[0] = 0
+    return total
+
+
+def union_masks(const uint32_t[::1] owners, const uint64_t[::1] masks, uint64_t[::1] out):
+    """Or each row's mask into its owner's; owners beyond ``len(out)`` are passed over."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t number = out.shape[0]
+    with nogil:
+        for i in range(owners.shape[0]):
+            if owners[i] < number:
+                out[owners[i]] |= masks[i]
+
+
+def list_bits(const uint64_t[:, ::1] words, const uint16_t[:, ::1] ids, const uint8_t[::1] kinds,
+              int64_t[::1] first, uint16_t[::1] out):
+    """Return the number of listed bits; with an empty `out` only counts, else fills the lists of every row.
+
+    `ids` has one row per kind (a model, say): the id of each bit, 65535 for bits that are never listed. `kinds` tells
+    the kind of each row; `first` is filled with where each row's ids begin.
+    """
+    cdef Py_ssize_t u
+    cdef int word, bit
+    cdef uint64_t rest
+    cdef int64_t total = 0
+    cdef uint16_t name
+    cdef bint fill = out.shape[0] > 0
+    with nogil:
+        for u in range(words.shape[0]):
+            first[u] = total
+            for word in range(words.shape[1]):
+                rest = words[u, word]
+                while rest:
+                    bit = (word << 6) + poolwise_lowest_bit(rest)
+                    rest &= rest - 1
+                    name = ids[kinds[u], bit]
+                    if name == NO_BIT:
+                        continue
+                    if fill:
+                        out[total] = name
+                    total += 1
+        first[words.shape[0]] = total
+    return total

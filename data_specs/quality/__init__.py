@@ -1,0 +1,1 @@
+"""Data-quality rules: the catalogue's rows and the expression of each."""

@@ -1,0 +1,1 @@
+"""The poolwise command."""

@@ -1,0 +1,377 @@
+"""Enrollees and spans -> who is scored: ages, enrolled days, plans; every row kept or counted out by rule."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data_specs import _frames
+from data_specs.errors import InputRefused
+from riskadjust import _span_groups
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from riskadjust._findings import Findings
+    from riskadjust._model import YearModel
+
+__all__ = ["Enrollment", "accepted_enrollees", "arrange_enrollment", "birthdays"]
+
+OLDEST = 120
+_PLAN_14 = r"^[0-9]{5}[A-Z]{2}[0-9]{7}$"
+_LONG_PLAN = r"^([0-9]{5}[A-Z]{2}[0-9]{7})-?([0-9]{2})$"
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """Who is scored, in flat arrays.
+
+    A *scope* is an enrollee within issuer and market: diagnoses belong to it. A *unit* is what gets one score: a scope,
+    or a scope and plan under ``duration_scope = plan``. A *line* is an output row: a unit in one plan variant.
+    `variants` has a row per plan_id x csr_variant x metal_level, sorted; `ids` are the accepted enrollees, sorted.
+    """
+
+    ids: pl.Series
+    scope_owner: np.ndarray
+    scope_keys: pl.DataFrame | None
+    scope_of_owner: np.ndarray
+    unit_scope: np.ndarray
+    sex: np.ndarray
+    age_before: np.ndarray
+    birthday: np.ndarray
+    age_last: np.ndarray
+    days: np.ndarray | None
+    months: np.ndarray
+    line_unit: np.ndarray
+    line_variant: np.ndarray
+    variants: pl.DataFrame
+
+
+def birthdays(births: pl.Series, benefit_year: int, leap_birthday: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the age before the birthday in the benefit year, and that birthday as days since 1970-01-01.
+
+    Someone born on 29 February has the birthday of the setting in common years.
+    """
+    import polars as pl
+
+    leap = benefit_year % 4 == 0 and (benefit_year % 100 != 0 or benefit_year % 400 == 0)
+    substitute = (3, 1) if leap_birthday == "march_1" else (2, 28)
+    frame = births.alias("birth").to_frame()
+    month, day = pl.col("birth").dt.month(), pl.col("birth").dt.day()
+    if not leap:
+        is_leap_day = (month == 2) & (day == 29)
+        month = pl.when(is_leap_day).then(substitute[0]).otherwise(month)
+        day = pl.when(is_leap_day).then(substitute[1]).otherwise(day)
+    frame = frame.select(
+        (pl.lit(benefit_year - 1) - pl.col("birth").dt.year()).cast(pl.Int16).alias("age"),
+        pl.date(benefit_year, month, day).to_physical().cast(pl.Int32).alias("birthday"),
+    )
+    return frame["age"].to_numpy(), frame["birthday"].to_numpy()
+
+
+def accepted_enrollees(frame: pl.DataFrame, benefit_year: int, findings: Findings) -> pl.DataFrame:
+    """Return enrollee_id, birth_date, sex ("M" or "F") of the usable enrollees, sorted by id.
+
+    Raises
+    ------
+    InputRefused
+        No row at all, or an id that occurs twice (an error of the whole run in the published software).
+    """
+    import polars as pl
+
+    name = "enrollees"
+    if frame.height == 0:
+        raise InputRefused("the table has no rows", where=name, rule="FILE-002", remedy="check the file or query")
+    findings.table(name, frame.height)
+    own = pl.DataFrame(
+        {
+            "enrollee_id": _frames.text_column(frame, name, "enrollee_id"),
+            "birth_date": _frames.date_column(frame, name, "birth_date"),
+            "sex": _frames.text_column(frame, name, "sex").str.strip_chars().str.to_uppercase(),
+        }
+    )
+    rule = (
+        pl.when(pl.col("enrollee_id").is_null() | (pl.col("enrollee_id").str.strip_chars() == ""))
+        .then(pl.lit("MEM-001"))
+        .when(pl.col("birth_date").is_null() | (pl.col("birth_date") > datetime.date(benefit_year, 12, 31)))
+        .then(pl.lit("MEM-004"))
+        .when(pl.col("sex") == "U")
+        .then(pl.lit("MEM-007"))
+        .when(~pl.col("sex").is_in(["M", "F", "1", "2"]).fill_null(False))
+        .then(pl.lit("MEM-006"))
+    )
+    own = own.with_columns(rule.alias("rule"))
+    if own["rule"].null_count() < own.height:
+        for rule_id in sorted(own["rule"].drop_nulls().unique().to_list()):
+            action = "reject_record" if rule_id == "MEM-007" else ""
+            findings.refuse(rule_id, name, frame.filter((own["rule"] == rule_id).fill_null(False)), action)
+        own = own.filter(pl.col("rule").is_null())
+    own = own.drop("rule").with_columns(pl.col("sex").replace({"1": "M", "2": "F"}))
+    ids = own["enrollee_id"]
+    if own.height > 1 and not (ids.slice(1) > ids.slice(0, own.height - 1)).all():
+        _refuse_duplicates(ids)
+        own = own.sort("enrollee_id")
+    return own
+
+
+def _refuse_duplicates(ids: pl.Series) -> None:
+    twice = ids.is_duplicated()
+    if twice.any():
+        rows = twice.arg_true()
+        raise InputRefused(
+            f"{len(rows)} rows share an enrollee_id with another row",
+            where=f"enrollees, first at accepted row {rows[0] + 1}",
+            rule="MEM-002, MEM-003: an enrollee_id occurs once (V05 text: a duplicate is an error of the whole run)",
+            remedy="keep one row per enrollee; plans and periods belong into the spans",
+        )
+
+
+def arrange_enrollment(
+    enrollees: pl.DataFrame,
+    spans: pl.DataFrame,
+    model: YearModel,
+    findings: Findings,
+    scope_columns: tuple[str, ...],
+    source: pl.DataFrame,
+) -> Enrollment:
+    """Return who is scored in the benefit year.
+
+    Parameters
+    ----------
+    enrollees : DataFrame
+        As :func:`accepted_enrollees` returns them.
+    spans : DataFrame
+        The spans as handed in.
+    scope_columns : tuple of str
+        Of ``issuer_id`` and ``market``, those that diagnoses and drugs carry.
+    source : DataFrame
+        The enrollees as handed in, for findings.
+    """
+    import polars as pl
+
+    table = "enrollment_spans"
+    settings = model.settings
+    findings.table(table, spans.height)
+    own = _checked_spans(enrollees, spans, model.benefit_year, findings)
+    births = enrollees["birth_date"].to_physical().to_numpy()
+    own = _span_groups.without_overlaps(own, spans, findings, settings.person_scope)
+    own, scope_owner, scope_keys = _span_groups.scopes(own, spans, findings, settings.person_scope, scope_columns)
+    late = births[own.owner] > own.start
+    findings.note("MEM-011", "enrollees", len(np.unique(own.owner[late])))
+    by_plan = settings.duration_scope == "plan"
+    unit_scope, span_unit, days, last_day = _span_groups.units(own, by_plan)
+    age_before, birthday = birthdays(enrollees["birth_date"], model.benefit_year, settings.leap_birthday)
+    owner = scope_owner[unit_scope]
+    age_last = (age_before[owner] + (last_day >= birthday[owner])).astype(np.int16)
+    keep = _ages_possible(age_last, owner, findings, source, enrollees)
+    lines = np.unique(span_unit.astype(np.int64) * own.variants.height + own.variant)
+    line_unit, line_variant = np.divmod(lines, max(own.variants.height, 1))
+    if not keep.all():
+        renumber = np.cumsum(keep) - 1
+        kept_lines = keep[line_unit]
+        line_unit, line_variant = renumber[line_unit[kept_lines]], line_variant[kept_lines]
+        unit_scope, owner, age_last, days = unit_scope[keep], owner[keep], age_last[keep], days[keep]
+    scope_of_owner = np.full(enrollees.height, -1, np.int64)
+    scope_of_owner[scope_owner] = np.arange(len(scope_owner))
+    order = np.lexsort((line_variant, owner[line_unit]))
+    _note_unscored(enrollees, owner, findings, source)
+    _note_variants(own.variants, line_variant, model, findings)
+    return Enrollment(
+        ids=enrollees["enrollee_id"],
+        scope_owner=scope_owner,
+        scope_keys=scope_keys,
+        scope_of_owner=scope_of_owner,
+        unit_scope=unit_scope,
+        sex=np.where(enrollees["sex"].to_numpy() == "M", 1, 2).astype(np.uint8)[owner]
+        if enrollees.height
+        else np.zeros(0, np.uint8),
+        age_before=age_before[owner],
+        birthday=birthday[owner],
+        age_last=age_last,
+        days=days,
+        months=model.days_to_months[np.minimum(days, 366)],
+        line_unit=line_unit[order],
+        line_variant=line_variant[order],
+        variants=own.variants.with_columns(pl.int_range(pl.len()).alias("variant_index")),
+    )
+
+
+def _ages_possible(
+    age_last: np.ndarray, owner: np.ndarray, findings: Findings, source: pl.DataFrame, enrollees: pl.DataFrame
+) -> np.ndarray:
+    import polars as pl
+
+    for rule_id, bad, action in (
+        ("HCC-040", age_last < 0, "reject_record"),
+        ("MEM-005", age_last > OLDEST, "quarantine"),
+    ):
+        if bad.any():
+            ids = enrollees["enrollee_id"].gather(np.unique(owner[bad]))
+            rows = source.filter(pl.col("enrollee_id").is_in(ids.implode()))
+            findings.refuse(rule_id, "enrollees", rows, action)
+    return (age_last >= 0) & (age_last <= OLDEST)
+
+
+def _note_unscored(enrollees: pl.DataFrame, owner: np.ndarray, findings: Findings, source: pl.DataFrame) -> None:
+    import polars as pl
+
+    scored = np.zeros(enrollees.height, bool)
+    scored[owner] = True
+    if scored.all():
+        return
+    refused = findings.refused().get("enrollees")
+    ids = enrollees["enrollee_id"].filter(pl.Series(~scored))
+    if refused is not None:
+        ids = ids.filter(~ids.is_in(refused["enrollee_id"].implode()))
+    findings.refuse("HCC-001", "enrollees", source.filter(pl.col("enrollee_id").is_in(ids.implode())))
+
+
+def _note_variants(variants: pl.DataFrame, line_variant: np.ndarray, model: YearModel, findings: Findings) -> None:
+    uses = np.bincount(line_variant, minlength=variants.height)
+    priced = with_csr_factor(variants, model)
+    missing = priced["csr_factor_scaled"].is_null().to_numpy()
+    blank = priced["csr_variant"].is_null().to_numpy()
+    findings.note("HCC-003", "enrollment_spans", int(uses[blank].sum()))
+    findings.note("HCC-004", "enrollment_spans", int(uses[missing].sum()))
+
+
+def with_csr_factor(variants: pl.DataFrame, model: YearModel) -> pl.DataFrame:
+    """Return variants with csr_factor_scaled (ten-thousandths; null where none is published) and uncertain.
+
+    The factor is keyed by variant and metal level; a blank variant is "no CSR or unknown" (variant 00).
+    """
+    import polars as pl
+
+    factors = model.csr_factors.drop_nulls("csr_variant").drop("csr_indicator")
+    exact = factors.filter(pl.col("metal") != "any")
+    for_any = factors.filter(pl.col("metal") == "any").drop("metal")
+    metal = pl.col("metal_level").replace({"expanded_bronze": "bronze"})
+    return (
+        variants.with_columns(metal.alias("metal"), pl.col("csr_variant").fill_null("00").alias("_variant"))
+        .join(
+            exact,
+            left_on=["_variant", "metal"],
+            right_on=["csr_variant", "metal"],
+            how="left",
+            maintain_order="left",
+            validate="m:1",
+        )
+        .join(
+            for_any,
+            left_on="_variant",
+            right_on="csr_variant",
+            how="left",
+            maintain_order="left",
+            validate="m:1",
+            suffix="_any",
+        )
+        .with_columns(
+            pl.coalesce("csr_factor_scaled", "csr_factor_scaled_any").alias("csr_factor_scaled"),
+            pl.coalesce("uncertain", "uncertain_any").fill_null(False).alias("uncertain"),
+        )
+        .drop("_variant", "csr_factor_scaled_any", "uncertain_any")
+    )
+
+
+def _checked_spans(
+    enrollees: pl.DataFrame, spans: pl.DataFrame, benefit_year: int, findings: Findings
+) -> _span_groups.Spans:
+    """Return usable spans as arrays: owner, days clipped to the year, plan variant; refuse the rest by rule."""
+    import polars as pl
+
+    table = "enrollment_spans"
+    first = datetime.date(benefit_year, 1, 1).toordinal() - _EPOCH
+    last = datetime.date(benefit_year, 12, 31).toordinal() - _EPOCH
+    frame = pl.DataFrame(
+        {
+            "enrollee_id": _frames.text_column(spans, table, "enrollee_id"),
+            "plan_id": _frames.text_column(spans, table, "plan_id"),
+            "csr_variant": _frames.text_column(spans, table, "csr_variant"),
+            "metal_level": _frames.text_column(spans, table, "metal_level"),
+            "start": _frames.date_column(spans, table, "span_start").to_physical(),
+            "end": _frames.date_column(spans, table, "span_end").to_physical(),
+        }
+    )
+    frame, variants = _variant_index(frame)
+    known = enrollees.select("enrollee_id", pl.int_range(pl.len(), dtype=pl.UInt32).alias("owner"))
+    frame = frame.join(known, on="enrollee_id", how="left", maintain_order="left")
+    rule = (
+        pl.when(pl.col("start").is_null() | pl.col("end").is_null())
+        .then(pl.lit("SPAN-002"))
+        .when(pl.col("start") > pl.col("end"))
+        .then(pl.lit("SPAN-001"))
+        .when((pl.col("end") < first) | (pl.col("start") > last))
+        .then(pl.lit("SPAN-003"))
+        .when(pl.col("variant_rule").is_not_null())
+        .then(pl.col("variant_rule"))
+        .when(pl.col("owner").is_null())
+        .then(pl.lit("HCC-002"))
+    )
+    frame = frame.select("owner", "variant", "start", "end", rule.alias("rule"))
+    if frame["rule"].null_count() < frame.height:
+        for rule_id in sorted(frame["rule"].drop_nulls().unique().to_list()):
+            findings.refuse(rule_id, table, spans.filter((frame["rule"] == rule_id).fill_null(False)))
+    row = np.flatnonzero(frame["rule"].is_null().to_numpy())
+    kept = frame.filter(pl.col("rule").is_null())
+    start, end = kept["start"].to_numpy(), kept["end"].to_numpy()
+    findings.note("SPAN-004", table, int(((start < first) | (end > last)).sum()))
+    return _span_groups.Spans(
+        row=row,
+        owner=kept["owner"].to_numpy().astype(np.int64),
+        variant=kept["variant"].to_numpy().astype(np.int64),
+        start=np.maximum(start, first),
+        end=np.minimum(end, last),
+        variants=variants,
+    )
+
+
+def _variant_index(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return spans with the number of their plan variant and the rule it breaks, and the sorted variants.
+
+    Plan ids of 14, 16 and 17 characters are accepted and split; ids are text and keep their zeros.
+    """
+    import polars as pl
+
+    keys = ["plan_id", "csr_variant", "metal_level"]
+    raw = frame.select(keys).unique()
+    plan, variant = pl.col("plan_id").str.strip_chars(), pl.col("csr_variant").str.strip_chars()
+    variant = pl.when(variant.str.len_chars() == 1).then(pl.lit("0") + variant).otherwise(variant)
+    raw = raw.with_columns(
+        plan.str.extract(_LONG_PLAN, 1).fill_null(plan).alias("_plan"),
+        plan.str.extract(_LONG_PLAN, 2).alias("_in_plan"),
+        pl.when(variant != "").then(variant).alias("_given"),
+        pl.col("metal_level").str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]", "_").alias("_metal"),
+    )
+    raw = raw.with_columns(pl.coalesce("_given", "_in_plan").alias("_variant"))
+    metals = ["platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic"]
+    rule = (
+        pl.when(~pl.col("_plan").str.contains(_PLAN_14).fill_null(False))
+        .then(pl.lit("SPAN-009"))
+        .when(pl.col("_in_plan") != pl.col("_given"))
+        .then(pl.lit("HCC-007"))
+        .when(~pl.col("_variant").str.contains(r"^[0-9]{2}$"))
+        .then(pl.lit("HCC-006"))
+        .when(~pl.col("_metal").is_in(metals).fill_null(False))
+        .then(pl.lit("PLAN-002"))
+    )
+    raw = raw.with_columns(rule.alias("variant_rule"))
+    clean = (
+        pl.col("_plan").alias("plan_id"),
+        pl.col("_variant").alias("csr_variant"),
+        pl.col("_metal").alias("metal_level"),
+    )
+    good = raw.filter(pl.col("variant_rule").is_null())
+    variants = good.select(clean).unique().sort("plan_id", "csr_variant", "metal_level")
+    numbered = variants.select(
+        pl.col("plan_id").alias("_plan"),
+        pl.col("csr_variant").alias("_variant"),
+        pl.col("metal_level").alias("_metal"),
+        pl.int_range(pl.len()).alias("variant"),
+    )
+    raw = raw.join(numbered, on=["_plan", "_variant", "_metal"], how="left", nulls_equal=True)
+    raw = raw.select(*keys, "variant", "variant_rule")
+    return frame.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left"), variants

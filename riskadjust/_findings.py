@@ -1,0 +1,98 @@
+"""What a run noticed row by row: counted by rule, and the refused rows kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Findings"]
+
+_QUARANTINE = ("quarantine", "quarantine_orphan")
+_REFUSING = (*_QUARANTINE, "reject_record", "keep_one", "exclude_from_year")
+
+
+class Findings:
+    """Counts of rows by rule, and the rows that took no part.
+
+    A rule id comes from ``filing/dq_rules`` or ``hhs_hcc/scoring_rules``; the text is looked up when the frame is made.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+        self._actions: dict[tuple[str, str], str] = {}
+        self._refused: dict[str, list[pl.DataFrame]] = {}
+        self._inputs: dict[str, int] = {}
+
+    def table(self, table: str, rows: int) -> None:
+        """Note that a table came in with so many rows."""
+        self._inputs[table] = self._inputs.get(table, 0) + rows
+        self._refused.setdefault(table, [])
+
+    def note(self, rule_id: str, table: str, rows: int) -> None:
+        """Count rows that a rule noticed and that were used."""
+        if rows:
+            self._counts[rule_id, table] = self._counts.get((rule_id, table), 0) + int(rows)
+
+    def refuse(self, rule_id: str, table: str, rows: pl.DataFrame, action: str = "") -> None:
+        """Count rows that a rule kept out, and keep them; `action` where it is not the rule's own."""
+        import polars as pl
+
+        if rows.height == 0:
+            return
+        self.note(rule_id, table, rows.height)
+        if action:
+            self._actions[rule_id, table] = action
+        self._refused[table].append(rows.with_columns(pl.lit(rule_id).alias("rule_id")))
+
+    def frame(self) -> pl.DataFrame:
+        """Return one row per rule that fired: rule_id, table, severity, action, rows, condition, basis."""
+        import polars as pl
+
+        schema = {"rule_id": pl.String, "table": pl.String, "action_taken": pl.String, "rows": pl.Int64}
+        counted = [(r, t, self._actions.get((r, t)), n) for (r, t), n in sorted(self._counts.items())]
+        return (
+            pl.DataFrame(counted, schema=schema, orient="row")
+            .join(_rule_texts(), on="rule_id", how="left", maintain_order="left")
+            .select(
+                "rule_id",
+                "table",
+                "severity",
+                pl.coalesce("action_taken", "action").alias("action"),
+                "rows",
+                "condition",
+                "basis",
+            )
+        )
+
+    def refused(self) -> dict[str, pl.DataFrame]:
+        """Return the refused rows of each table with their rule_id, sorted by every column so that order is fixed."""
+        import polars as pl
+
+        kept = {}
+        for table, parts in self._refused.items():
+            if parts:
+                joined = pl.concat(parts, how="diagonal_relaxed")
+                kept[table] = joined.sort(joined.columns, nulls_last=True)
+        return kept
+
+    def counts(self) -> pl.DataFrame:
+        """Return table, input, accepted, rejected (rows); accepted + rejected = input."""
+        import polars as pl
+
+        lines = []
+        for table, rows in self._inputs.items():
+            out = sum(p.height for p in self._refused[table])
+            lines.append({"table": table, "input": rows, "accepted": rows - out, "rejected": out})
+        schema = {"table": pl.String, "input": pl.Int64, "accepted": pl.Int64, "rejected": pl.Int64}
+        return pl.DataFrame(lines, schema=schema)
+
+
+def _rule_texts() -> pl.DataFrame:
+    import polars as pl
+
+    from data_specs import table
+
+    columns = ["rule_id", "severity", "action", pl.col("failing_condition").alias("condition"), "basis"]
+    return pl.concat([table("filing/dq_rules").select(columns), table("hhs_hcc/scoring_rules").select(columns)])

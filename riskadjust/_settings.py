@@ -1,0 +1,93 @@
+"""Declared settings of scoring: every open point of the published rules, by name, with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from data_specs.errors import SettingRefused
+
+__all__ = ["SCORING_CHOICES", "ScoringSettings"]
+
+SCORING_CHOICES: dict[str, tuple[Any, ...]] = {
+    "adjusted_score_rounding": ("none", "three_decimals"),
+    "allow_proposed": (False, True),
+    "drug_list_release": ("latest", "first"),
+    "duration_scope": ("issuer_market", "plan"),
+    "leap_birthday": ("march_1", "february_28"),
+    "mce_sex_fourth_quarter": ("table", "none"),
+    "person_scope": ("issuer_market", "enrollee"),
+    "unknown_fiscal_year": ("carry", "reject"),
+}
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """The settings of one scoring run; :meth:`of` reads them from a mapping.
+
+    Attributes
+    ----------
+    adjusted_score_rounding
+        ``none``: full precision (default); ``three_decimals``: the product with the cost-sharing factor is rounded
+        half up to three decimals. The server's own rounding is not published.
+    allow_proposed
+        Score a benefit year whose coefficients are a proposed rule. Tables not yet published for it are carried from
+        the last year held, and the result lists them.
+    drug_list_release
+        ``latest`` release of the year's drug list (default), or ``first``, to recalculate as of that time.
+    duration_scope
+        Over which spans days and the last enrolled day are taken: all of the issuer and market (default), or each
+        ``plan``.
+    leap_birthday
+        Birthday of someone born on 29 February in common years: ``march_1`` (default) or ``february_28``.
+    mce_sex_fourth_quarter
+        Whether the sex condition of a code holds from October of a year whose next table prints none: as in the
+        ``table`` (default), or ``none``.
+    person_scope
+        Whose diagnoses count for a score: the enrollee's within issuer and market (default), or all of the
+        ``enrollee`` whatever the issuer.
+    unknown_fiscal_year
+        Codes of October to December where the second fiscal year is not known: ``carry`` the first year's answer,
+        marked uncertain (default), or ``reject`` them.
+    """
+
+    adjusted_score_rounding: str = "none"
+    allow_proposed: bool = False
+    drug_list_release: str = "latest"
+    duration_scope: str = "issuer_market"
+    leap_birthday: str = "march_1"
+    mce_sex_fourth_quarter: str = "table"
+    person_scope: str = "issuer_market"
+    unknown_fiscal_year: str = "carry"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any] | ScoringSettings | None) -> ScoringSettings:
+        """Return settings from a mapping of some of the names.
+
+        Raises
+        ------
+        SettingRefused
+            Unknown name or value.
+
+        Examples
+        --------
+        >>> ScoringSettings.of({"duration_scope": "plan"}).duration_scope
+        'plan'
+        """
+        if isinstance(settings, ScoringSettings):
+            return settings
+        given = dict(settings or {})
+        names = [f.name for f in fields(cls)]
+        for name, value in given.items():
+            if name not in names:
+                raise SettingRefused(f"no setting is called {name!r}", remedy="settings: " + ", ".join(names))
+            choices = SCORING_CHOICES[name]
+            if value not in choices:
+                shown = ", ".join(repr(c) for c in choices)
+                raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
+        return cls(**given)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every setting with the value used."""
+        return asdict(self)

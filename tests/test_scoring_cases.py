@@ -1,0 +1,130 @@
+"""The product against results worked without it: by hand, drawn and computed elsewhere, and from the rules."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import generate
+import oracle
+import polars as pl
+import pytest
+from cases.hhs_hcc import reading
+
+import riskadjust
+from data_specs.errors import InputRefused
+
+SEX_NUMBER = {"M": "1", "F": "2"}
+
+
+def population_of(cases: list[dict[str, Any]]) -> generate.Population:
+    """The four frames of some cases, the case id as the enrollee id."""
+    records: dict[str, list[dict[str, Any]]] = {name: [] for name in generate.SCHEMAS}
+    for case in cases:
+        own = {"enrollee_id": case["id"]}
+        records["enrollees"].append(own | {"birth_date": case["birth_date"], "sex": case["sex"]})
+        for name in ("spans", "diagnoses", "drugs"):
+            columns = [*generate.SCHEMAS[name], *generate.SCOPE_COLUMNS]
+            records[name] += [own | {key: row[key] for key in columns if key in row} for row in case[name]]
+    return generate.frames(records, with_scope=any("issuer_id" in span for case in cases for span in case["spans"]))
+
+
+def result_rows(scores: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Enrollee -> result rows, with the scores as whole thousandths."""
+    found = defaultdict(list)
+    for row in scores.to_dicts():
+        row["milli"] = {metal: reading.milli(row[f"score_{metal}"]) for metal in reading.METALS}
+        row["risk_milli"] = reading.milli(row["risk_score"])
+        found[row["enrollee_id"]].append(row)
+    return found
+
+
+def scored_differences(cases: list[dict[str, Any]]) -> list[str]:
+    """The differences of some cases, scored in one call per benefit year, settings and kind of input."""
+    batches = defaultdict(list)
+    for case in cases:
+        with_scope = any("issuer_id" in span for span in case["spans"])
+        batches[case["benefit_year"], tuple(sorted(case["settings"].items())), with_scope].append(case)
+    wrong = []
+    for (benefit_year, settings, _), batch in batches.items():
+        frames = population_of(batch)
+        result = riskadjust.score(*frames, benefit_year=benefit_year, explain=True, settings=dict(settings) or None)
+        rows = result_rows(result.scores)
+        wrong += [text for case in batch for text in reading.all_differences(case, rows[case["id"]])]
+    return wrong
+
+
+def plan_cases() -> list[dict[str, Any]]:
+    """The worked cases with spans."""
+    return [case for case in reading.worked() if case["given"] is None]
+
+
+def topic(case: dict[str, Any]) -> str:
+    """The file a worked case stands in."""
+    return case["id"].rsplit("-", 1)[0]
+
+
+@pytest.mark.parametrize("benefit_year", sorted(reading.by_year(reading.hand())))
+def test_hand_cases(benefit_year):
+    assert scored_differences(reading.by_year(reading.hand())[benefit_year]) == []
+
+
+@pytest.mark.parametrize("benefit_year", sorted(reading.by_year(reading.synthetic())))
+def test_synthetic_cases(benefit_year):
+    cases = [case for case in reading.by_year(reading.synthetic())[benefit_year] if not case["uncertain"]]
+    assert scored_differences(cases) == []
+
+
+@pytest.mark.parametrize("name", sorted({topic(case) for case in plan_cases()}))
+def test_worked_cases(name):
+    assert scored_differences([case for case in plan_cases() if topic(case) == name]) == []
+
+
+@pytest.mark.parametrize("case", [case for case in plan_cases() if topic(case) == "spans"], ids=lambda case: case["id"])
+def test_worked_case_scored_alone(case):
+    assert scored_differences([case]) == []
+
+
+def write_layout(folder: Path, cases: list[dict[str, Any]]) -> None:
+    """The cases in the published do-it-yourself CSV layout."""
+    person = ["ENROLID,SEX,DOB,AGE_LAST,METAL,CSR_INDICATOR,ENROLDURATION"]
+    diag, ndc, hcpcs = ["ENROLID,DIAG,DIAGNOSIS_SERVICE_DATE,AGE_AT_DIAGNOSIS"], ["ENROLID,NDC"], ["ENROLID,HCPCS"]
+    for case in cases:
+        given, own, born = case["given"], case["id"], case["birth_date"]
+        facts = [own, SEX_NUMBER[case["sex"]], reading.day_text(born), given["age_last"], given["metal_level"]]
+        person.append(",".join(map(str, [*facts, given["csr_indicator"], given["enrollment_months"]])))
+        for row in case["diagnoses"]:
+            day = row["service_date"]
+            age = oracle.completed_years(born, day, "march_1")
+            diag.append(f"{own},{row['diagnosis_code']},{reading.day_text(day)},{age}")
+        for row in case["drugs"]:
+            (ndc if row["code_type"] == "ndc" else hcpcs).append(f"{own},{row['code']}")
+    for name, lines in (("PERSON", person), ("DIAG", diag), ("NDC", ndc), ("HCPCS", hcpcs)):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("as_tables", [False, True])
+@pytest.mark.parametrize("benefit_year", [2019, 2024, 2025])
+def test_given_ages(tmp_path, benefit_year, as_tables):
+    cases = [case for case in reading.worked() if case["given"] and case["benefit_year"] == benefit_year]
+    assert cases
+    write_layout(tmp_path, cases)
+    source = riskadjust.read_diy(tmp_path) if as_tables else tmp_path
+    result = riskadjust.score_diy(source, benefit_year=benefit_year, explain=True)
+    rows = result_rows(result.scores.with_columns(plan_id=None, csr_variant=None))
+    assert [text for case in cases for text in reading.all_differences(case, rows[case["id"]])] == []
+
+
+def test_two_issuers_without_issuer_columns_are_refused():
+    case = next(case for case in plan_cases() if case["title"] == "Two issuers, records carry issuer and market")
+    frames = population_of([case])
+    bare = [frame.drop("issuer_id", "market", strict=False) for frame in frames]
+    with pytest.raises(InputRefused, match="issuer"):
+        riskadjust.score(*bare, benefit_year=2025)
+
+
+def test_a_pair_without_a_published_factor_is_a_finding():
+    case = next(case for case in plan_cases() if case["title"] == "94% variant on gold")
+    result = riskadjust.score(*population_of([case]), benefit_year=2025)
+    assert result.scores["csr_adjusted_score"].to_list() == [None]
+    assert result.scores["risk_score"].null_count() == 0
+    assert result.findings.height > 0
