@@ -1,6 +1,7 @@
 # `make` lists what there is. Every target makes .venv and installs what it needs; nothing else is touched.
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 SHELL := /bin/sh
 export PYTHONSAFEPATH := 1
 
@@ -38,7 +39,7 @@ help:
 	@echo "make develop     an editable install, for work on the code"
 	@echo "make clean       remove everything that was built, .venv too"
 
-.venv/.made: .ci/venv.py
+.venv/.made:
 	$(if $(filter yes,$(shell "$(PYTHON)" $(NEW_ENOUGH) 2>/dev/null)),,$(error $(NO_PYTHON)))
 	@"$(PYTHON)" .ci/venv.py create .venv
 	@touch $@

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_specs import _registry
-from data_specs._contract import Contract, check_table, read_text
+from data_specs._contract import Contract, check_table, contract_from_entry, read_text
 from data_specs.errors import InputRefused, TableRefused
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ def add_tables(folder: str | os.PathLike[str], *, family: str, to: str | os.Path
 
 def _check_references(texts: list[tuple[Contract, pl.DataFrame, Path]]) -> None:
     """Refuse a cell that points to a row which the referenced table of the same year does not have."""
-    import polars as pl
-
     at_hand = {contract.full_name: (contract, text) for contract, text, _ in texts}
     for contract, text, file in texts:
         for column in contract.columns:
@@ -131,7 +129,7 @@ class _Catalogue:
                 rule="every table has a catalogue entry: title, source, key, columns with type and unit",
                 remedy=f"write the entry into {self.family}.toml beside the files",
             )
-        return _registry.contract_from_entry(self.family, _plain(entry), str(self.path))
+        return contract_from_entry(self.family, _plain(entry), str(self.path))
 
     def store(self, contract: Contract, text: pl.DataFrame) -> Added:
         suffix, content = _encoded(text.select(c.name for c in contract.columns))
@@ -157,8 +155,8 @@ class _Catalogue:
             entry = tomlkit.item({k: v for k, v in _plain(self.entries[contract.name]).items() if k != "revision"})
             if "table" not in self.document:
                 self.document["table"] = tomlkit.aot()
-            self.document["table"].append(entry)  # type: ignore[union-attr]
-            self.own[contract.name] = self.document["table"][-1]  # type: ignore[index]
+            self.document["table"].append(entry)
+            self.own[contract.name] = self.document["table"][-1]
         return self.own[contract.name]
 
     def write(self) -> None:
@@ -169,8 +167,8 @@ class _Catalogue:
             handle, beside = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
+            Path(beside).chmod(0o644)
+            Path(beside).replace(path)
 
 
 def _empty(family: str) -> tomlkit.TOMLDocument:

@@ -50,7 +50,7 @@ def use(folder: str | os.PathLike[str]) -> Overlay:
     ----------
     folder : path
         Holds ``<family>/<table>.csv`` or ``.parquet``, or ``tables/<family>/...``, or the tables themselves when their
-        names are unique in the catalogue. Tables the catalogue does not know need ``catalog/<family>.toml`` beside them.
+        names are unique in the catalogue. A table the catalogue does not know needs ``catalog/<family>.toml`` there.
 
     Raises
     ------
@@ -161,11 +161,7 @@ def rows(name: str, *, year: int | None = None, revision: str | None = None) -> 
 
 def provenance(names: list[str]) -> list[dict[str, str]]:
     """Return name, revision, digest and supplier of each table as it is used now, for manifests."""
-    lines = []
-    for name in names:
-        for source in _sources(name):
-            lines.append({"table": name, **source})
-    return lines
+    return [{"table": name, **source} for name in names for source in _sources(name)]
 
 
 def catalog() -> pl.DataFrame:
@@ -359,7 +355,8 @@ def _sources(name: str) -> list[dict[str, str]]:
         newest = contract.revisions[-1]
         lines.append({"revision": str(newest["id"]), "digest": str(newest["digest"]), "supplied_by": "poolwise"})
     for folder in overlays():
-        path = _overlay_tables(folder).get(tuple(name.split("/")))  # type: ignore[call-overload]
+        family, _, short = name.partition("/")
+        path = _overlay_tables(folder).get((family, short))
         if path is not None:
             source = {"revision": "overlay", "digest": digest_of(path), "supplied_by": "user", "folder": str(folder)}
             lines.append(source)

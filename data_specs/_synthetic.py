@@ -1,7 +1,8 @@
 """Made-up markets of any size, for demonstrations, tests and benchmarks.
 
-Nobody in them exists. Ages, households, coverage and illness are drawn from assumptions that only have to look right; they
-are no figures of any state and show no market behavior. The codes are real: they come from the benefit year's own tables.
+Nobody in them exists. Ages, households, coverage and illness are drawn from assumptions that only have to look right;
+they are no figures of any state and show no market behavior. The codes of payment conditions and drug classes are real:
+they come from the benefit year's own tables.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from data_specs.errors import InputRefused
 __all__ = ["synthetic_market"]
 
 MOST_ENROLLEES = 99_999_999  # ids have eight digits
-STATES = frozenset(
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA "
-    "RI SC SD TN TX UT VT VA WA WV WI WY".split()
+_STATES = (
+    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO "
+    "MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY"
 )
+STATES = frozenset(_STATES.split())
 _RELATIONSHIPS = ("self", "spouse", "child")
 _MARKET = "individual"
 
@@ -40,14 +42,14 @@ _MARKET = "individual"
 def synthetic_market(state: str, *, enrollees: int, seed: int, benefit_year: int = 2025) -> dict[str, pl.DataFrame]:
     """Return the input tables of a made-up individual market that pass validation.
 
-    The same arguments give the same tables on every platform, for any number of threads. The same seed in another benefit
-    year gives the same households, coded with that year's tables.
+    The same arguments give the same tables on every platform, for any number of threads. The same seed in another
+    benefit year gives the same households of the same ages, coded with that year's tables.
 
     Parameters
     ----------
     state : str
-        Two capital letters of one of the 50 states or DC. It stands in the plan ids and takes part in the draws; it brings
-        in no figure of that state.
+        Two capital letters of one of the 50 states or DC. It stands in the plan ids and takes part in the draws; it
+        brings in no figure of that state.
     enrollees : int
         Number of people, 1 to 99,999,999.
     seed : int
@@ -60,10 +62,11 @@ def synthetic_market(state: str, *, enrollees: int, seed: int, benefit_year: int
     dict of DataFrame
         ``enrollees`` : enrollee_id, birth_date, sex (M, F); a row per person, in order of enrollee_id.
         ``spans`` : enrollee_id, plan_id (14 characters), csr_variant, metal_level, span_start, span_end (included),
-        policy_id, subscriber_id (null for the subscriber), relationship (self, spouse, child), market, issuer_id; in order
-        of enrollee_id and span_start. Spans of a person lie in the benefit year, do not overlap, and stay with one issuer.
-        ``plans`` : plan_id, issuer_id, state, market, metal_level; in order of plan_id. Issuer ids start with zeros, which
-        no issuer's do.
+        policy_id, subscriber_id (null for the subscriber), relationship (self, spouse, child), market, issuer_id; in
+        order of enrollee_id and span_start. Spans of a person lie in the benefit year, do not overlap, and stay with
+        one issuer.
+        ``plans`` : plan_id, issuer_id, state, market, metal_level; in order of plan_id. Issuer ids start with zeros, so
+        that they are nobody's.
         ``diagnoses`` : enrollee_id, diagnosis_code (no point), service_date (a covered day); in order of enrollee_id,
         service_date, diagnosis_code, without repeats. Most codes lead to no payment condition.
         ``drugs`` : enrollee_id, code_type (hcpcs, ndc), code, service_date; in order of enrollee_id, service_date,

@@ -93,9 +93,7 @@ class Drug:
 
     name: str
     share: float  # of the people with the condition
-    administered: float = (
-        0.0  # share of the takers who are given it by a professional (HCPCS), where it has such a code
-    )
+    administered: float = 0.0  # share of the takers who get it from a professional (HCPCS), where it has such a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,110 +113,110 @@ class Condition:
 
 # name | categories | code prefixes | people in 100,000 by RATE_AGES | men women | kind and records | drugs (see Drug)
 _CONDITIONS = """
-hiv | 1 |  | 0 2 15 540 610 680 540 190 | 1.7 0.3 | lasting 6-18 | RXC_01 0.85 0.03
-sepsis | 2 | A40 A41 | 60 15 25 115 180 310 550 780 | 1 1 | brief 1-4
-central nervous system infection | 3 4 |  | 15 8 9 25 25 30 30 35 | 1 1 | brief 1-4
-opportunistic infection | 6 |  | 8 4 8 50 85 120 180 210 | 1 1 | lasting 6-18
-metastatic cancer | 8 | C77 C78 C79 | 0 2 4 35 115 280 610 840 | 1 1 | lasting 10-29
-severe cancer | 9 | C15 C22 C25 C34 C71 C92 | 4 12 14 30 85 260 650 970 | 1 1 | lasting 10-29
-lymphoma | 10 | C81 C82 C83 C85 C90 | 2 10 25 85 120 230 460 610 | 1 1 | lasting 8-25
-colorectal or kidney cancer | 11 | C18 C19 C20 C64 | 2 4 5 40 140 360 600 820 | 1 1 | lasting 8-25
-breast cancer | 11 12 | C50 | 0 0 0 50 520 1400 2100 2750 | 0.01 1 | lasting 6-22
-prostate cancer | 12 | C61 | 0 0 0 0 25 480 2300 3900 | 1 0 | lasting 5-14
-thyroid cancer or melanoma | 13 | C43 C73 | 0 3 12 180 340 500 660 840 | 1 1 | lasting 3-11
-type 1 diabetes | 19 20 21 22 | E10 | 5 120 300 680 740 820 820 610 | 1 1 | lasting 6-18 | RXC_06 0.95
-complicated diabetes | 20 | E11 | 0 0 15 550 2150 5350 9250 11650 | 1.1 0.9 | lasting 8-22 | RXC_06 0.4, RXC_07 0.6
-type 2 diabetes | 21 | E11 | 0 5 60 1250 3400 6950 10850 13250 | 1.1 0.9 | lasting 6-18 | RXC_06 0.1, RXC_07 0.5
-malnutrition | 23 |  | 12 5 6 19 35 80 155 260 | 1 1 | lasting 6-18
+hiv | 1 |  | 0 2 15 580 660 730 580 210 | 1.7 0.3 | lasting 6-18 | RXC_01 0.85 0.03
+sepsis | 2 | A40 A41 | 60 15 25 125 195 330 590 840 | 1 1 | brief 1-4
+central nervous system infection | 3 4 |  | 15 8 9 25 25 30 30 40 | 1 1 | brief 1-4
+opportunistic infection | 6 |  | 8 4 8 55 90 130 195 230 | 1 1 | lasting 6-18
+metastatic cancer | 8 | C77 C78 C79 | 0 2 4 40 125 300 660 910 | 1 1 | lasting 10-29
+severe cancer | 9 | C15 C22 C25 C34 C71 C92 | 4 12 14 30 90 280 700 1050 | 1 1 | lasting 10-29
+lymphoma | 10 | C82 C83 C85 C90 | 2 10 25 90 130 250 500 660 | 1 1 | lasting 8-25
+colorectal or kidney cancer | 11 | C18 C19 C20 C64 | 2 4 5 45 150 390 650 890 | 1 1 | lasting 8-25
+breast cancer | 11 12 | C50 | 0 0 0 55 560 1500 2250 2950 | 0.01 1 | lasting 6-22
+prostate cancer | 12 | C61 | 0 0 0 0 25 520 2500 4200 | 1 0 | lasting 5-14
+thyroid cancer or melanoma | 13 | C43 C73 | 0 3 12 195 370 540 710 910 | 1 1 | lasting 3-11
+type 1 diabetes | 19 20 21 22 | E10 | 5 120 300 730 800 890 890 660 | 1 1 | lasting 6-18 | RXC_06 0.95
+complicated diabetes | 20 | E11 | 0 0 15 590 2300 5800 10000 12600 | 1.1 0.9 | lasting 8-22 | RXC_06 0.4, RXC_07 0.6
+type 2 diabetes | 21 | E11 | 0 5 60 1350 3650 7500 11700 14300 | 1.1 0.9 | lasting 6-18 | RXC_06 0.1, RXC_07 0.5
+malnutrition | 23 |  | 12 5 6 20 40 85 165 280 | 1 1 | lasting 6-18
 lysosomal storage disorder | 26 27 |  | 3 3 3 4 4 4 4 4 | 1 1 | lasting 6-18
 congenital metabolic disorder | 28 |  | 40 30 20 0 0 0 0 0 | 1 1 | lasting 6-18
-amyloidosis or porphyria | 29 |  | 3 3 4 19 30 50 80 90 | 1 1 | lasting 6-18
-endocrine disorder | 30 |  | 20 40 60 180 230 280 310 320 | 1 1 | lasting 6-18
-liver transplant | 34 |  | 2 3 3 5 8 19 50 55 | 1 1 | lasting 6-18
-liver failure | 35 35_1 35_2 38 |  | 5 2 3 25 70 170 320 370 | 1 1 | lasting 6-18
-cirrhosis | 36 |  | 0 1 2 50 160 410 700 730 | 1 1 | lasting 6-18
-hepatitis C | 37_1 |  | 0 1 4 190 290 340 590 470 | 1.3 0.7 | lasting 6-18 | RXC_02 0.1
-other chronic hepatitis | 37_2 |  | 0 2 6 145 280 340 360 320 | 1 1 | lasting 6-18
-inflammatory bowel disease | 48 |  | 0 15 120 550 650 640 600 550 | 1 1 | lasting 6-18 | RXC_05 0.4, RXC_09 0.28 0.4
-acute pancreatitis | 47 |  | 2 4 15 110 145 180 190 210 | 1 1 | brief 1-4
-chronic pancreatitis | 46 |  | 0 1 4 50 90 130 160 160 | 1 1 | lasting 6-18
-intestinal obstruction | 45 | K56 | 20 8 10 55 90 145 230 340 | 1 1 | brief 1-4
-peritonitis | 42 |  | 8 10 16 40 55 70 100 130 | 1 1 | brief 1-4
-bone or soft tissue infection | 54 55 | M00 M86 M726 | 8 15 15 55 115 210 310 370 | 1 1 | brief 1-4
-rheumatic disease | 56 | M05 M06 M45 L405 | 1 25 60 500 1000 1800 2600 2750 | 0.6 1.35 | lasting 6-18 | RXC_09 0.3 0.25
-lupus | 57 | M32 M34 M35 | 1 8 40 260 410 500 520 480 | 0.3 1.6 | lasting 6-18 | RXC_09 0.03 0.3
+amyloidosis or porphyria | 29 |  | 3 3 4 20 30 55 85 95 | 1 1 | lasting 6-18
+endocrine disorder | 30 |  | 20 40 60 195 250 300 330 350 | 1 1 | lasting 6-18
+liver transplant | 34 |  | 2 3 3 5 9 20 55 60 | 1 1 | lasting 6-18
+liver failure | 35 35_1 35_2 38 |  | 5 2 3 25 75 185 350 400 | 1 1 | lasting 6-18
+cirrhosis | 36 |  | 0 1 2 55 175 440 760 790 | 1 1 | lasting 6-18
+hepatitis C | 37_1 |  | 0 1 4 210 310 370 640 510 | 1.3 0.7 | lasting 6-18 | RXC_02 0.1
+other chronic hepatitis | 37_2 |  | 0 2 6 155 300 370 390 350 | 1 1 | lasting 6-18
+inflammatory bowel disease | 48 |  | 0 15 120 590 700 690 650 590 | 1 1 | lasting 6-18 | RXC_05 0.4, RXC_09 0.28 0.4
+acute pancreatitis | 47 |  | 2 4 15 120 155 195 210 230 | 1 1 | brief 1-4
+chronic pancreatitis | 46 |  | 0 1 4 55 95 140 175 175 | 1 1 | lasting 6-18
+intestinal obstruction | 45 | K56 | 20 8 10 60 95 155 250 370 | 1 1 | brief 1-4
+peritonitis | 42 |  | 8 10 16 45 60 75 110 140 | 1 1 | brief 1-4
+bone or soft tissue infection | 54 55 | M00 M86 M726 | 8 15 15 60 125 230 330 400 | 1 1 | brief 1-4
+rheumatic disease | 56 | M05 M06 M45 L405 | 1 25 60 540 1100 1950 2800 2950 | 0.6 1.35 | lasting 6-18 | RXC_09 0.3 0.25
+lupus | 57 | M32 M35 | 1 8 40 280 440 540 560 520 | 0.3 1.6 | lasting 6-18 | RXC_09 0.03 0.3
 skeletal or connective tissue disorder | 61 62 |  | 30 40 60 30 25 25 25 25 | 1 1 | lasting 6-18
 cleft lip or palate | 63 |  | 120 50 20 5 4 4 1 1 | 1 1 | lasting 6-18
-hemophilia | 66 |  | 12 12 10 8 6 5 4 4 | 1 0 | lasting 6-18
-aplastic or hemolytic anemia | 67 68 69 |  | 15 8 10 30 35 60 115 170 | 1 1 | lasting 6-18
-sickle cell disorder | 70 71 |  | 60 60 55 70 50 30 17 8 | 1 1 | lasting 6-18
-immune disorder | 73 74 |  | 40 50 50 140 190 290 380 430 | 1 1 | lasting 6-18
-coagulation defect | 75 | D68 D69 | 60 40 60 260 340 420 500 560 | 1 1 | lasting 6-18
-drug use disorder | 81 82 | F11 F14 F15 F19 | 0 0 120 1400 1300 910 640 230 | 1.25 0.75 | lasting 5-22
-alcohol use disorder | 83 84 | F10 | 0 0 60 910 1200 1250 1150 600 | 1.35 0.7 | lasting 3-16
-schizophrenia | 87 87_1 | F20 F25 | 0 2 30 290 340 370 360 230 | 1 1 | lasting 6-18
-other psychosis | 87_2 89 |  | 0 3 40 120 110 90 90 90 | 1 1 | lasting 6-18
-severe depression or bipolar | 88 | F31 F322 F332 | 0 60 850 2950 2950 2750 2300 1200 | 0.8 1.2 | lasting 5-22
-personality disorder | 90 |  | 0 2 60 290 230 170 110 50 | 0.6 1.4 | lasting 6-18
-eating disorder | 94 |  | 0 5 160 210 110 60 30 14 | 0.2 1.75 | lasting 6-18
-chromosomal anomaly | 96 97 |  | 120 90 60 30 17 13 10 6 | 1 1 | lasting 6-18
-autism | 102 103 | F84 | 30 1500 1100 320 85 30 13 5 | 1.6 0.4 | lasting 6-29
-spinal cord disorder | 106 107 108 109 110 |  | 10 10 14 60 85 145 210 260 | 1 1 | lasting 6-18
-anterior horn cell disease | 111 |  | 1 1 1 4 6 13 25 30 | 1 1 | lasting 6-18
-cerebral palsy | 112 113 | G80 | 60 140 120 95 55 40 25 17 | 1 1 | lasting 6-18
-brain or spine anomaly | 114 |  | 70 40 35 40 30 25 19 17 | 1 1 | lasting 6-18
-neuromuscular inflammation | 115 |  | 2 3 6 40 85 155 260 340 | 1 1 | lasting 6-18
-muscular dystrophy | 117 |  | 10 15 20 25 25 25 25 17 | 1 1 | lasting 6-18
-multiple sclerosis | 118 |  | 0 1 6 190 410 480 460 320 | 0.5 1.4 | lasting 6-18 | RXC_08 0.6 0.35
-neurodegenerative disease | 119 |  | 10 10 8 17 30 65 185 370 | 1 1 | lasting 6-18
-seizure disorder | 120 | G40 R56 | 250 430 520 910 910 970 1050 1050 | 1 1 | lasting 6-18
-hydrocephalus | 121 |  | 50 22 12 17 19 25 30 50 | 1 1 | lasting 6-18
-brain compression or coma | 122 |  | 10 6 7 17 25 35 65 95 | 1 1 | brief 1-4
-narcolepsy | 123 |  | 0 1 25 115 115 95 85 50 | 1 1 | lasting 6-18
-respirator dependence | 125 |  | 12 7 5 6 11 19 30 50 | 1 1 | lasting 6-18
-respiratory failure | 126 127 | J96 R57 P22 P28 | 300 35 25 90 160 320 590 840 | 1 1 | brief 1-4
-heart transplant or assist device | 128 129 |  | 4 4 4 5 8 17 30 25 | 1 1 | lasting 6-18
-heart failure | 130 | I50 I42 I11 | 35 10 12 160 500 1300 2700 4200 | 1.2 0.8 | lasting 6-22
-heart attack | 131 |  | 0 1 2 30 145 370 640 840 | 1.4 0.65 | brief 1-4
-unstable angina | 132 |  | 0 0 1 17 65 160 260 340 | 1.3 0.75 | brief 1-4
-heart infection | 135 |  | 5 4 7 30 35 55 70 90 | 1 1 | brief 1-4
-congenital heart disorder | 137 138 139 | Q2 | 1400 300 180 145 95 85 70 65 | 1 1 | lasting 6-18
-heart arrhythmia | 142 | I47 I48 I49 | 60 25 40 230 460 1050 2450 4550 | 1.25 0.8 | lasting 6-18 | RXC_03 0.3 0.03
-intracranial hemorrhage | 145 |  | 22 4 5 18 35 80 130 190 | 1 1 | brief 1-4
-stroke | 146 | I63 | 15 4 5 55 155 370 650 970 | 1 1 | brief 1-4
-cerebral aneurysm | 149 |  | 8 8 10 35 70 150 230 260 | 1 1 | lasting 6-18
-paralysis of limbs | 150 151 | G81 G83 I69 | 15 25 20 50 85 170 290 380 | 1 1 | lasting 6-18
-limb ischemia with ulcer | 153 |  | 0 0 1 13 35 100 190 290 | 1 1 | lasting 6-18
-vascular complication | 154 |  | 8 4 5 30 60 130 250 380 | 1 1 | lasting 6-18
-embolism or deep vein thrombosis | 156 | I26 I82 | 12 4 16 170 290 400 550 710 | 1 1 | lasting 3-14
-lung transplant | 158 |  | 1 1 1 4 4 6 11 11 | 1 1 | lasting 6-18
-cystic fibrosis | 159 |  | 25 30 28 25 13 8 5 4 | 1 1 | lasting 6-18 | RXC_10 0.5
-chronic obstructive lung disease | 160 | J43 J44 J47 | 0 5 8 160 560 2150 5150 7600 | 1 1 | lasting 6-18
-severe asthma | 161 161_1 | J455 | 5 60 60 115 145 180 190 190 | 1 1 | lasting 6-18
-asthma | 161 161_2 | J452 J453 J454 J459 | 150 3400 3100 3400 3400 3550 3700 3250 | 0.8 1.15 | lasting 2-9
-lung fibrosis | 162 |  | 20 8 8 35 90 180 310 500 | 1 1 | lasting 6-18
-severe lung infection | 163 |  | 28 9 7 18 30 65 115 190 | 1 1 | brief 1-4
-wet macular degeneration | 174 |  | 0 0 0 0 4 17 65 380 | 1 1 | lasting 6-18
-kidney transplant | 183 |  | 2 4 8 35 70 115 145 115 | 1 1 | lasting 6-18
-end-stage renal disease | 184 |  | 2 3 5 40 95 180 260 340 | 1.2 0.8 | lasting 13-43 | RXC_04 0.4 0.25
-severe kidney disease | 187 188 | N184 N185 I120 | 0 3 5 40 115 260 470 700 | 1 1 | lasting 6-18 | RXC_04 0.03
-ectopic pregnancy | 203 |  | 0 0 15 190 115 4 0 0 | 0 1 | brief 1-4
-miscarriage | 204 205 |  | 0 0 60 1150 730 17 0 0 | 0 1 | brief 1-4
-pregnancy with major complications | 210 |  | 0 0 40 780 430 8 0 0 | 0 1 | brief 1-4
-pregnancy with complications | 211 |  | 0 0 60 1100 600 8 0 0 | 0 1 | brief 1-4
-pregnancy | 212 |  | 0 0 130 3550 1550 17 0 0 | 0 1 | brief 1-4
-delivery | 207 208 209 | O70 O80 O82 Z37 | 0 0 50 1400 470 4 0 0 | 0 1 | brief 1-4
-skin ulcer | 217 |  | 4 6 12 130 280 600 1000 1300 | 1 1 | lasting 6-18
-severe burn | 218 219 |  | 10 7 7 14 14 14 14 14 | 1 1 | brief 1-4
-severe head injury | 223 |  | 7 6 7 13 11 13 17 20 | 1 1 | brief 1-4
-hip or pelvic fracture | 226 |  | 14 10 13 25 35 80 170 380 | 1 1 | brief 1-4
-vertebral fracture | 227 228 |  | 2 4 22 65 85 120 200 350 | 1 1 | brief 1-4
-amputation | 234 254 |  | 3 4 5 25 60 155 310 420 | 1 1 | lasting 6-18
-stem cell transplant | 251 |  | 3 7 7 11 13 25 35 30 | 1 1 | lasting 6-18
-artificial opening | 253 |  | 45 14 11 35 65 130 230 310 | 1 1 | lasting 6-18
+hemophilia | 66 |  | 12 12 10 9 6 5 4 4 | 1 0 | lasting 6-18
+aplastic or hemolytic anemia | 67 68 69 |  | 15 8 10 30 40 65 125 185 | 1 1 | lasting 6-18
+sickle cell disorder | 70 71 |  | 60 60 55 75 55 30 18 9 | 1 1 | lasting 6-18
+immune disorder | 73 74 |  | 40 50 50 150 210 310 410 460 | 1 1 | lasting 6-18
+coagulation defect | 75 | D68 D69 | 60 40 60 280 370 450 540 600 | 1 1 | lasting 6-18
+drug use disorder | 81 82 | F11 F14 F15 F19 | 0 0 120 1500 1400 980 690 250 | 1.25 0.75 | lasting 5-22
+alcohol use disorder | 83 84 | F10 | 0 0 60 980 1300 1350 1250 650 | 1.35 0.7 | lasting 3-16
+schizophrenia | 87 87_1 | F20 F25 | 0 2 30 310 370 400 390 250 | 1 1 | lasting 6-18
+other psychosis | 87_2 89 |  | 0 3 40 130 120 95 95 95 | 1 1 | lasting 6-18
+severe depression or bipolar | 88 | F31 F322 F332 | 0 60 850 3200 3200 2950 2500 1300 | 0.8 1.2 | lasting 5-22
+personality disorder | 90 |  | 0 2 60 310 250 185 120 55 | 0.6 1.4 | lasting 6-18
+eating disorder | 94 |  | 0 5 160 230 120 65 30 15 | 0.2 1.75 | lasting 6-18
+chromosomal anomaly | 96 97 |  | 120 90 60 30 18 14 11 6 | 1 1 | lasting 6-18
+autism | 102 103 | F84 | 30 1500 1100 350 90 30 14 5 | 1.6 0.4 | lasting 6-29
+spinal cord disorder | 106 107 108 109 110 |  | 10 10 14 65 90 155 230 280 | 1 1 | lasting 6-18
+anterior horn cell disease | 111 |  | 1 1 1 4 6 14 25 30 | 1 1 | lasting 6-18
+cerebral palsy | 112 113 | G80 | 60 140 120 105 60 45 25 18 | 1 1 | lasting 6-18
+brain or spine anomaly | 114 |  | 70 40 35 45 30 25 20 18 | 1 1 | lasting 6-18
+neuromuscular inflammation | 115 |  | 2 3 6 45 90 165 280 370 | 1 1 | lasting 6-18
+muscular dystrophy | 117 |  | 10 15 20 25 25 25 25 18 | 1 1 | lasting 6-18
+multiple sclerosis | 118 |  | 0 1 6 210 440 520 500 350 | 0.5 1.4 | lasting 6-18 | RXC_08 0.6 0.35
+neurodegenerative disease | 119 |  | 10 10 8 18 30 70 200 400 | 1 1 | lasting 6-18
+seizure disorder | 120 | G40 R56 | 250 430 520 980 980 1050 1150 1150 | 1 1 | lasting 6-18
+hydrocephalus | 121 |  | 50 22 12 18 20 25 30 55 | 1 1 | lasting 6-18
+brain compression or coma | 122 |  | 10 6 7 18 25 40 70 105 | 1 1 | brief 1-4
+narcolepsy | 123 |  | 0 1 25 125 125 105 90 55 | 1 1 | lasting 6-18
+respirator dependence | 125 |  | 12 7 5 6 12 20 30 55 | 1 1 | lasting 6-18
+respiratory failure | 126 127 | J96 R57 P22 P28 | 300 35 25 95 175 350 640 910 | 1 1 | brief 1-4
+heart transplant or assist device | 128 129 |  | 4 4 4 5 9 18 30 25 | 1 1 | lasting 6-18
+heart failure | 130 | I50 I42 I11 | 35 10 12 175 540 1400 2900 4550 | 1.2 0.8 | lasting 6-22
+heart attack | 131 |  | 0 1 2 30 155 400 690 910 | 1.4 0.65 | brief 1-4
+unstable angina | 132 |  | 0 0 1 18 70 175 280 370 | 1.3 0.75 | brief 1-4
+heart infection | 135 |  | 5 4 7 30 40 60 75 95 | 1 1 | brief 1-4
+congenital heart disorder | 137 138 139 | Q2 | 1400 300 180 155 105 90 75 70 | 1 1 | lasting 6-18
+heart arrhythmia | 142 | I47 I48 I49 | 60 25 40 250 500 1150 2650 4900 | 1.25 0.8 | lasting 6-18 | RXC_03 0.3 0.03
+intracranial hemorrhage | 145 |  | 22 4 5 19 40 85 140 210 | 1 1 | brief 1-4
+stroke | 146 | I63 | 15 4 5 60 165 400 700 1050 | 1 1 | brief 1-4
+cerebral aneurysm | 149 |  | 8 8 10 40 75 160 250 280 | 1 1 | lasting 6-18
+paralysis of limbs | 150 151 | G81 G83 I69 | 15 25 20 55 90 185 310 410 | 1 1 | lasting 6-18
+limb ischemia with ulcer | 153 |  | 0 0 1 14 40 110 210 310 | 1 1 | lasting 6-18
+vascular complication | 154 |  | 8 4 5 30 65 140 270 410 | 1 1 | lasting 6-18
+embolism or deep vein thrombosis | 156 | I26 I82 | 12 4 16 185 310 430 590 770 | 1 1 | lasting 3-14
+lung transplant | 158 |  | 1 1 1 4 4 6 12 12 | 1 1 | lasting 6-18
+cystic fibrosis | 159 |  | 25 30 28 25 14 9 5 4 | 1 1 | lasting 6-18 | RXC_10 0.5
+chronic obstructive lung disease | 160 | J43 J44 J47 | 0 5 8 175 600 2300 5550 8200 | 1 1 | lasting 6-18
+severe asthma | 161 161_1 | J455 | 5 60 60 125 155 195 210 210 | 1 1 | lasting 6-18
+asthma | 161 161_2 | J452 J453 J454 J459 | 150 3400 3100 3650 3650 3850 4000 3500 | 0.8 1.15 | lasting 2-9
+lung fibrosis | 162 |  | 20 8 8 40 95 195 330 540 | 1 1 | lasting 6-18
+severe lung infection | 163 |  | 28 9 7 19 30 70 125 210 | 1 1 | brief 1-4
+wet macular degeneration | 174 |  | 0 0 0 0 4 18 70 410 | 1 1 | lasting 6-18
+kidney transplant | 183 |  | 2 4 8 40 75 125 155 125 | 1 1 | lasting 6-18
+end-stage renal disease | 184 |  | 2 3 5 45 105 195 280 370 | 1.2 0.8 | lasting 13-43 | RXC_04 0.4 0.25
+severe kidney disease | 187 188 | N184 N185 I120 | 0 3 5 45 125 280 510 760 | 1 1 | lasting 6-18 | RXC_04 0.03
+ectopic pregnancy | 203 |  | 0 0 15 210 125 4 0 0 | 0 1 | brief 1-4
+miscarriage | 204 205 |  | 0 0 60 1250 790 18 0 0 | 0 1 | brief 1-4
+pregnancy with major complications | 210 |  | 0 0 40 840 460 9 0 0 | 0 1 | brief 1-4
+pregnancy with complications | 211 |  | 0 0 60 1200 650 9 0 0 | 0 1 | brief 1-4
+pregnancy | 212 |  | 0 0 130 3850 1650 18 0 0 | 0 1 | brief 1-4
+delivery | 207 208 209 | O70 O80 O82 Z37 | 0 0 50 1500 510 4 0 0 | 0 1 | brief 1-4
+skin ulcer | 217 |  | 4 6 12 140 300 650 1100 1400 | 1 1 | lasting 6-18
+severe burn | 218 219 |  | 10 7 7 15 15 15 15 15 | 1 1 | brief 1-4
+severe head injury | 223 |  | 7 6 7 14 12 14 18 20 | 1 1 | brief 1-4
+hip or pelvic fracture | 226 |  | 14 10 13 25 40 85 185 410 | 1 1 | brief 1-4
+vertebral fracture | 227 228 |  | 2 4 22 70 90 130 220 380 | 1 1 | brief 1-4
+amputation | 234 254 |  | 3 4 5 25 65 165 330 450 | 1 1 | lasting 6-18
+stem cell transplant | 251 |  | 3 7 7 12 14 25 40 30 | 1 1 | lasting 6-18
+artificial opening | 253 |  | 45 14 11 40 70 140 250 330 | 1 1 | lasting 6-18
 congenital anomaly of the digestive tract | 64 |  | 80 0 0 0 0 0 0 0 | 1 1 | lasting 6-18
-weight or glucose treatment without a diagnosis |  |  | 0 0 10 560 1150 1450 1300 820 | 1 1 | lasting 6-18 | RXC_07 1
-prevention of HIV |  |  | 0 0 40 890 560 320 130 17 | 1.9 0.1 | lasting 6-18 | ACF_PREP 1 0.05
+weight or glucose treatment without a diagnosis |  |  | 0 0 10 600 1250 1550 1400 890 | 1 1 | lasting 6-18 | RXC_07 1
+prevention of HIV |  |  | 0 0 40 960 600 350 140 18 | 1.9 0.1 | lasting 6-18 | ACF_PREP 1 0.05
 """
 
 

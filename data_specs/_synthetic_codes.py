@@ -1,7 +1,7 @@
 """The codes a made-up market may use: drawn from the benefit year's own tables, never invented.
 
-A code of a condition is offered only where the crosswalk row that leads to the condition holds: for the fiscal year of the
-service date, for the age limits of the code at the diagnosis and on the last covered day, and for the sex.
+A code of a condition is offered only where the crosswalk row that leads to the condition holds: for the fiscal year of
+the service date, for the age limits of the code at the diagnosis and on the last covered day, and for the sex.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DiagnosisPool:
 
     def _at(self, year: int, chosen: Reals, stratum: Integers) -> Integers:
         nth = (chosen * self.counts[year][stratum]).astype(np.int64)
-        return self.codes[year][self.starts[year][stratum] + nth]
+        return np.asarray(self.codes[year][self.starts[year][stratum] + nth])
 
 
 class DiagnosisCodes:
@@ -116,7 +116,7 @@ class DiagnosisCodes:
         codes, stratum = parts[1][0], np.repeat(np.arange(self.strata), parts[1][2])
         if len(codes) == 0:
             return None
-        keys = np.unique(codes * self.strata + stratum)
+        keys = np.sort(codes * self.strata + stratum)
         first, second = parts
         return DiagnosisPool((first[0], second[0]), (first[1], second[1]), (first[2], second[2]), keys, self.strata)
 

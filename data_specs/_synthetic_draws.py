@@ -1,9 +1,10 @@
 """Deterministic draws for made-up data: a stream of its own for every named step.
 
 A step that is added, or draws more, changes no other step, because each stream is seeded with the market's seed and the
-name of its step alone. Only the raw bits of NumPy's PCG64 are used: NumPy guarantees them for every platform and release,
-which it does not for the methods of ``Generator``. The arithmetic on top is multiplication, comparison and truncation,
-which IEEE 754 fixes to the last bit; no logarithm, power or normal deviate, whose last digit may differ between systems.
+name of its step alone. Only the raw bits of NumPy's PCG64 are used: NumPy guarantees them for every platform and
+release, which it does not for the methods of ``Generator``. The arithmetic on top is multiplication, comparison and
+truncation, which IEEE 754 fixes to the last bit; there is no logarithm, power or normal deviate, whose last digit may
+differ between systems.
 """
 
 from __future__ import annotations
@@ -91,4 +92,4 @@ class Stream:
         starts = np.cumsum(totals) - totals
         edges = (np.cumsum(table, axis=1) + starts[:, None]).ravel()
         position = starts[rows] + self.below(totals[rows], len(rows))
-        return np.searchsorted(edges, position, side="right") - rows * table.shape[1]
+        return np.asarray(np.searchsorted(edges, position, side="right") - rows * table.shape[1])

@@ -82,7 +82,7 @@ class People:
         """Return the day of the year that is the n-th covered day (from 0) of each enrollee in `who`."""
         first_length = self.length[who, 0]
         in_first = nth < first_length
-        return np.where(in_first, self.start[who, 0] + nth, self.start[who, 1] + nth - first_length)
+        return np.asarray(np.where(in_first, self.start[who, 0] + nth, self.start[who, 1] + nth - first_length))
 
     def is_covered(self, who: Integers, day: Integers) -> Flags:
         """Return whether each enrollee in `who` is covered on the day of the year given for each."""
@@ -128,7 +128,7 @@ def draw_households(draws: Draws, enrollees: int) -> Households:
     slot = np.arange(enrollees) - first[policy]
     relationship = np.where(slot == 0, SELF, np.where((slot == 1) & (has_spouse[policy] == 1), SPOUSE, CHILD))
     sex = _draw_sexes(draws, policy, relationship, first)
-    age, adults_age = _draw_adult_ages(draws, band, policy, relationship, first)
+    age, adults_age = _draw_adult_ages(draws, band, policy, relationship)
     youngest, eldest = adults_age
     age = _draw_child_ages(draws, age, policy, relationship, youngest, eldest)
     mother = _mothers(age, sex, policy, relationship, first, size)
@@ -150,7 +150,7 @@ def _draw_sexes(draws: Draws, policy: Integers, relationship: Integers, first: I
 
 
 def _draw_adult_ages(
-    draws: Draws, band: Integers, policy: Integers, relationship: Integers, first: Integers
+    draws: Draws, band: Integers, policy: Integers, relationship: Integers
 ) -> tuple[Integers, tuple[Integers, Integers]]:
     stream = draws.stream("adult ages")
     low = np.array([low for low, _ in assumed.SUBSCRIBER_AGE_BANDS])[band]
@@ -284,4 +284,5 @@ def _draw_birth_days(draws: Draws, households: Households, coverage: Coverage, l
 def _month_and_day(days: Integers) -> Integers:
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
-    return (months.astype(np.int64) % 12) * 32 + (dates - months.astype("datetime64[D]")).astype(np.int64)
+    day_of_month = (dates - months.astype("datetime64[D]")).astype(np.int64)
+    return np.asarray(months.astype(np.int64) % 12 * 32 + day_of_month)

@@ -1,12 +1,16 @@
 """Diagnosis and drug codes as written -> the ids and masks of the year's tables.
 
-Each distinct spelling is cleaned and looked up once; rows then take the answer by one join.
+Each distinct spelling is cleaned and looked up once; rows take the answer by number.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from riskadjust._distinct import distinct_texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Spellings", "diagnosis_spellings", "drug_spellings"]
 
 # What became of a spelling.
-MAPPED, UNMAPPED, MALFORMED, AMBIGUOUS_NDC, UNKNOWN_TYPE = range(5)
+MAPPED, UNMAPPED, MALFORMED, MALFORMED_NDC, AMBIGUOUS_NDC, UNKNOWN_TYPE = range(6)
 _ICD10 = r"^[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}$"
 _NDC = r"^[0-9A-Z]{11}$"
 _HCPCS = r"^[0-9A-Z]{5}$"
@@ -24,14 +28,26 @@ _HCPCS = r"^[0-9A-Z]{5}$"
 
 @dataclass(frozen=True)
 class Spellings:
-    """The distinct spellings of a code column (one row each) and what they mean.
+    """The distinct spellings of a code column and what they mean, with each row's spelling.
 
-    `frame` has the key columns, ``outcome`` (see the constants of this module), ``cleaned`` (whether the spelling
-    differs from the code) and the payload: ``code_id``, or ``mask`` and ``uncertain``.
+    `row` holds the number of each row's spelling; `outcome` (see the constants of this module) and `cleaned` (the
+    spelling differs from the code) are indexed by spelling, as are the answers: `code_id`, or `mask` and `uncertain`.
     """
 
-    frame: pl.DataFrame
-    keys: tuple[str, ...]
+    row: np.ndarray
+    outcome: np.ndarray
+    cleaned: np.ndarray
+    answers: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, row: np.ndarray, frame: pl.DataFrame, answers: tuple[str, ...]) -> Spellings:
+        """Return spellings from a frame with a row per spelling."""
+        return cls(
+            row,
+            frame["outcome"].to_numpy(),
+            frame["cleaned"].to_numpy(),
+            {name: frame[name].to_numpy() for name in answers},
+        )
 
 
 def diagnosis_spellings(codes: pl.Series, model: YearModel) -> Spellings:
@@ -43,7 +59,8 @@ def diagnosis_spellings(codes: pl.Series, model: YearModel) -> Spellings:
 
     name = "diagnosis_code"
     known = model.diagnoses.codes
-    frame = codes.alias(name).unique().to_frame()
+    distinct, row = distinct_texts(codes)
+    frame = distinct.alias(name).to_frame()
     code = pl.col(name).str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True)
     frame = frame.with_columns(code.alias("code")).join(known, on="code", how="left", maintain_order="left")
     outcome = (
@@ -54,23 +71,26 @@ def diagnosis_spellings(codes: pl.Series, model: YearModel) -> Spellings:
         .otherwise(MALFORMED)
     )
     frame = frame.select(
-        name,
         pl.col("code_id").fill_null(model.diagnoses.unknown).cast(pl.UInt32),
         outcome.cast(pl.UInt8).alias("outcome"),
         (pl.col("code") != pl.col(name)).fill_null(False).alias("cleaned"),
     )
-    return Spellings(frame, (name,))
+    return Spellings.of(row, frame, ("code_id",))
 
 
 def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
     """Return the distinct drug codes with the mask of drug categories each maps to.
 
-    NDC: 11 characters; with hyphens the three parts are padded to 5-4-2. Ten digits without hyphens are ambiguous, other
-    lengths malformed. HCPCS: five characters.
+    NDC: 11 characters; with hyphens the three parts are padded to 5-4-2. Ten digits without hyphens are ambiguous,
+    other lengths malformed. HCPCS: five characters.
     """
     import polars as pl
 
-    frame = drugs.select("code_type", "code").unique()
+    types, type_row = distinct_texts(drugs["code_type"])
+    codes, code_row = distinct_texts(drugs["code"])
+    pairs, row = np.unique(type_row.astype(np.int64) * len(codes) + code_row, return_inverse=True)
+    kinds, texts = np.divmod(pairs, max(len(codes), 1))
+    frame = pl.DataFrame({"code_type": types.gather(kinds), "code": codes.gather(texts)})
     kind = pl.col("code_type").str.strip_chars().str.to_lowercase()
     text = pl.col("code").str.strip_chars().str.to_uppercase()
     frame = frame.with_columns(kind.alias("_kind"), text.alias("_text"))
@@ -99,16 +119,16 @@ def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
         .then(AMBIGUOUS_NDC)
         .when(is_hcpcs & pl.col("_code").str.contains(_HCPCS))
         .then(UNMAPPED)
-        .when(is_ndc | is_hcpcs)
+        .when(is_ndc)
+        .then(MALFORMED_NDC)
+        .when(is_hcpcs)
         .then(MALFORMED)
         .otherwise(UNKNOWN_TYPE)
     )
     frame = frame.select(
-        "code_type",
-        "code",
         pl.col("mask").fill_null(0).cast(pl.UInt64),
         pl.col("uncertain").fill_null(False),
         outcome.cast(pl.UInt8).alias("outcome"),
         (pl.col("_code") != pl.col("code")).fill_null(False).alias("cleaned"),
     )
-    return Spellings(frame, ("code_type", "code"))
+    return Spellings.of(row, frame, ("mask", "uncertain"))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BUNDLED_INFANT",
     "BUNDLED_MOTHER",
-    "DrugCodes",
     "DiagnosisCodes",
+    "DrugCodes",
     "diagnosis_codes",
     "drug_bits",
     "drug_codes",

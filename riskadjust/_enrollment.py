@@ -158,18 +158,19 @@ def arrange_enrollment(
     findings.table(table, spans.height)
     own = _checked_spans(enrollees, spans, model.benefit_year, findings)
     births = enrollees["birth_date"].to_physical().to_numpy()
+    own = _span_groups.in_order(own)
     own = _span_groups.without_overlaps(own, spans, findings, settings.person_scope)
     own, scope_owner, scope_keys = _span_groups.scopes(own, spans, findings, settings.person_scope, scope_columns)
     late = births[own.owner] > own.start
-    findings.note("MEM-011", "enrollees", len(np.unique(own.owner[late])))
+    if late.any():
+        findings.note("MEM-011", "enrollees", len(np.unique(own.owner[late])))
     by_plan = settings.duration_scope == "plan"
     unit_scope, span_unit, days, last_day = _span_groups.units(own, by_plan)
     age_before, birthday = birthdays(enrollees["birth_date"], model.benefit_year, settings.leap_birthday)
     owner = scope_owner[unit_scope]
     age_last = (age_before[owner] + (last_day >= birthday[owner])).astype(np.int16)
     keep = _ages_possible(age_last, owner, findings, source, enrollees)
-    lines = np.unique(span_unit.astype(np.int64) * own.variants.height + own.variant)
-    line_unit, line_variant = np.divmod(lines, max(own.variants.height, 1))
+    line_unit, line_variant = _span_groups.lines(own, span_unit)
     if not keep.all():
         renumber = np.cumsum(keep) - 1
         kept_lines = keep[line_unit]
@@ -177,7 +178,9 @@ def arrange_enrollment(
         unit_scope, owner, age_last, days = unit_scope[keep], owner[keep], age_last[keep], days[keep]
     scope_of_owner = np.full(enrollees.height, -1, np.int64)
     scope_of_owner[scope_owner] = np.arange(len(scope_owner))
-    order = np.lexsort((line_variant, owner[line_unit]))
+    if scope_keys is not None or by_plan:
+        order = np.lexsort((line_variant, owner[line_unit]))
+        line_unit, line_variant = line_unit[order], line_variant[order]
     _note_unscored(enrollees, owner, findings, source)
     _note_variants(own.variants, line_variant, model, findings)
     return Enrollment(
@@ -194,8 +197,8 @@ def arrange_enrollment(
         age_last=age_last,
         days=days,
         months=model.days_to_months[np.minimum(days, 366)],
-        line_unit=line_unit[order],
-        line_variant=line_variant[order],
+        line_unit=line_unit,
+        line_variant=line_variant,
         variants=own.variants.with_columns(pl.int_range(pl.len()).alias("variant_index")),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from data_specs import _frames
 from riskadjust import _codes
+from riskadjust._distinct import lookup_by_runs
 from riskadjust._kernel import MISSING_DAY
 from riskadjust._model import DIAGNOSIS_STATUS
 from riskadjust._scoring import group_rows, union_masks
@@ -34,6 +35,12 @@ _STATUS_RULES = {
     "mce_age": "HCC-022",
     "mce_sex": "HCC-023",
     "no_branch": "HCC-024",
+}
+_DRUG_RULES = {
+    _codes.UNKNOWN_TYPE: "HCC-033",
+    _codes.MALFORMED_NDC: "RX-001",
+    _codes.MALFORMED: "HCC-035",
+    _codes.AMBIGUOUS_NDC: "RX-003",
 }
 _REFUSED_STATUSES = ("before_birth", "after_age_last", "more_than_a_year_before_age_last")
 
@@ -64,14 +71,12 @@ def owners_of(frame: pl.DataFrame, table: str, enrollment: Enrollment) -> np.nda
     import polars as pl
 
     ids = _frames.text_column(frame, table, "enrollee_id")
-    known = pl.DataFrame(
-        {"enrollee_id": enrollment.ids, "owner": pl.int_range(len(enrollment.ids), dtype=pl.UInt32, eager=True)}
-    )
-    owner = ids.to_frame().join(known, on="enrollee_id", how="left", maintain_order="left")
+    number = lookup_by_runs(ids, enrollment.ids, len(enrollment.ids))
     if enrollment.scope_keys is None:
-        filled = owner["owner"].fill_null(len(enrollment.ids)).to_numpy()
         scopes = np.append(enrollment.scope_of_owner, -1)
-        return np.where(scopes < 0, _NOBODY, scopes).astype(np.uint32)[filled]
+        by_owner: np.ndarray = np.where(scopes < 0, _NOBODY, scopes).astype(np.uint32)
+        return by_owner[number]
+    owner = pl.DataFrame({"owner": pl.Series(number, dtype=pl.UInt32)})
     columns = [c for c in enrollment.scope_keys.columns if c not in ("owner", "scope")]
     owner = owner.with_columns(frame[c].cast(pl.String).alias(c) for c in columns)
     found = owner.join(
@@ -87,32 +92,37 @@ def arrange_diagnoses(frame: pl.DataFrame, enrollment: Enrollment, model: YearMo
     owner = owners_of(frame, table, enrollment)
     codes = _frames.text_column(frame, table, "diagnosis_code")
     spellings = _codes.diagnosis_spellings(codes, model)
-    looked_up = (
-        codes.alias("diagnosis_code")
-        .to_frame()
-        .join(spellings.frame, on="diagnosis_code", how="left", nulls_equal=True, maintain_order="left")
-    )
-    outcome = looked_up["outcome"].to_numpy()
-    day = _frames.date_column(frame, table, "service_date").to_physical().fill_null(MISSING_DAY).to_numpy()
+    day = _days(frame, table)
     free = np.ones(frame.height, bool)
     _refuse(frame, owner == _NOBODY, "HCC-014", table, findings, free)
-    _refuse(frame, outcome == _codes.MALFORMED, "MED-013", table, findings, free)
+    _refuse_outcomes(frame, spellings, {_codes.MALFORMED: "MED-013"}, table, findings, free)
     _refuse_dates(frame, day, model.benefit_year, table, ("HCC-010", "MED-028"), findings, free)
-    findings.note("MED-015", table, int((looked_up["cleaned"].to_numpy() & free).sum()))
-    unmapped = free & (outcome == _codes.UNMAPPED)
-    findings.note("HCC-020", table, int(unmapped.sum()))
-    chosen = np.flatnonzero(free & ~unmapped)
+    used = np.bincount(spellings.row[free] if not free.all() else spellings.row, minlength=len(spellings.outcome))
+    findings.note("MED-015", table, int(used[spellings.cleaned].sum()))
+    findings.note("HCC-020", table, int(used[spellings.outcome == _codes.UNMAPPED].sum()))
+    mapped = (spellings.outcome == _codes.MAPPED)[spellings.row]
+    chosen = np.flatnonzero(free & mapped)
     first, order = grouped(owner[chosen], len(enrollment.scope_owner))
-    row = chosen[order]
-    return Diagnoses(first, row, looked_up["code_id"].to_numpy()[row], day[row])
+    row = chosen if order is None else chosen[order]
+    return Diagnoses(first, row, spellings.answers["code_id"][spellings.row[row]], day[row])
 
 
-def grouped(owners: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each owner's rows begin, and the rows in order of their owners (stable)."""
+def _days(frame: pl.DataFrame, table: str) -> np.ndarray:
+    """Return service dates as days since 1970-01-01."""
+    days: np.ndarray = (
+        _frames.date_column(frame, table, "service_date").to_physical().fill_null(MISSING_DAY).to_numpy()
+    )
+    return days
+
+
+def grouped(owners: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return where each owner's rows begin, and the rows in order of their owners (None: they are in order)."""
+    if len(owners) < 2 or (owners[1:] >= owners[:-1]).all():
+        return np.searchsorted(owners, np.arange(number + 1)), None
     first = np.zeros(number + 1, np.int64)
     order = np.zeros(len(owners), np.uint32)
-    total = group_rows(np.ascontiguousarray(owners, np.uint32), first, order)
-    return first, order[:total]
+    group_rows(owners, first, order)
+    return first, order
 
 
 def arrange_drugs(
@@ -134,24 +144,34 @@ def arrange_drugs(
     owner = owners_of(frame, table, enrollment)
     own = pl.DataFrame({c: _frames.text_column(frame, table, c) for c in ("code_type", "code")})
     spellings = _codes.drug_spellings(own, model)
-    found = own.join(spellings.frame, on=["code_type", "code"], how="left", nulls_equal=True, maintain_order="left")
-    outcome = found["outcome"].to_numpy()
     free = np.ones(frame.height, bool)
-    is_ndc = (own["code_type"].str.strip_chars().str.to_lowercase() == "ndc").fill_null(False).to_numpy()
     _refuse(frame, owner == _NOBODY, "HCC-030", table, findings, free)
-    _refuse(frame, outcome == _codes.UNKNOWN_TYPE, "HCC-033", table, findings, free)
-    _refuse(frame, (outcome == _codes.MALFORMED) & is_ndc, "RX-001", table, findings, free)
-    _refuse(frame, (outcome == _codes.MALFORMED) & ~is_ndc, "HCC-035", table, findings, free)
-    _refuse(frame, outcome == _codes.AMBIGUOUS_NDC, "RX-003", table, findings, free)
+    _refuse_outcomes(frame, spellings, _DRUG_RULES, table, findings, free)
     if dated:
-        day = _frames.date_column(frame, table, "service_date").to_physical().fill_null(MISSING_DAY).to_numpy()
-        _refuse_dates(frame, day, model.benefit_year, table, ("HCC-031", "HCC-032"), findings, free)
+        _refuse_dates(frame, _days(frame, table), model.benefit_year, table, ("HCC-031", "HCC-032"), findings, free)
+    outcome = spellings.outcome[spellings.row]
     findings.note("HCC-034", table, int((free & (outcome == _codes.UNMAPPED)).sum()))
     row = np.flatnonzero(free & (outcome == _codes.MAPPED))
-    row_masks = found["mask"].to_numpy()[row]
+    row_masks = spellings.answers["mask"][spellings.row[row]]
     union_masks(owner[row], row_masks, masks)
-    union_masks(owner[row], np.where(found["uncertain"].to_numpy()[row], row_masks, np.uint64(0)), uncertain)
+    doubtful = spellings.answers["uncertain"][spellings.row[row]]
+    union_masks(owner[row], np.where(doubtful, row_masks, np.uint64(0)), uncertain)
     return Drugs(masks, uncertain, row, owner[row], row_masks)
+
+
+def _refuse_outcomes(
+    frame: pl.DataFrame,
+    spellings: _codes.Spellings,
+    rules: dict[int, str],
+    table: str,
+    findings: Findings,
+    free: np.ndarray,
+) -> None:
+    """Refuse rows by what became of their spelling."""
+    for outcome, rule_id in rules.items():
+        bad = spellings.outcome == outcome
+        if bad.any():
+            _refuse(frame, bad[spellings.row], rule_id, table, findings, free)
 
 
 def dates_of(frame: pl.DataFrame) -> pl.Series:

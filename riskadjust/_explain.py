@@ -49,8 +49,8 @@ def explain(
     -------
     DataFrame
         enrollee_id, plan_id, csr_variant, metal_level, variable (published name, upper case), coefficient (of the own
-        metal level, risk-score units), evidence (list of code, service_date, claim_id as handed in; sorted). Sorted by the
-        first five columns.
+        metal level, risk-score units), evidence (list of code, service_date, claim_id as handed in; sorted). Sorted by
+        the first five columns.
 
     Raises
     ------
@@ -64,7 +64,8 @@ def explain(
     >>> enrollees = pl.DataFrame({"enrollee_id": ["A"], "birth_date": [day(1980, 3, 10)], "sex": ["M"]})
     >>> spans = pl.DataFrame({"enrollee_id": ["A"], "plan_id": ["12345XX0010001"], "csr_variant": ["01"],
     ...     "metal_level": ["silver"], "span_start": [day(2025, 1, 1)], "span_end": [day(2025, 12, 31)]})
-    >>> diagnoses = pl.DataFrame({"enrollee_id": ["A"], "diagnosis_code": ["E1169"], "service_date": [day(2025, 6, 15)]})
+    >>> diagnoses = pl.DataFrame(
+    ...     {"enrollee_id": ["A"], "diagnosis_code": ["E1169"], "service_date": [day(2025, 6, 15)]})
     >>> taken_apart = riskadjust.explain(enrollees, spans, diagnoses, benefit_year=2025)
     >>> taken_apart.select("variable", "coefficient").rows()
     [('G01', 0.172), ('MAGE_LAST_45_49', 0.164)]

@@ -37,7 +37,7 @@ def explanation_columns(model: YearModel, kernel: KernelResult, drugs: np.ndarra
     adults = kernel.models == MODELS.index("adult")
     final = kernel.states[:, DRUG_WORD]
     mapped = np.where(adults, final, drugs)[:, None]
-    hcc_names = [h.removeprefix("HCC") for h in model.hccs]
+    hcc_names: list[str | None] = [h.removeprefix("HCC") for h in model.hccs]
     rxc_names = [d.removeprefix("RXC_") if d.startswith("RXC_") else None for d in model.drug_names]
     return [
         _text_lists("hccs", kernel.hccs, [hcc_names], np.zeros_like(kernel.models)),

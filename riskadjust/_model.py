@@ -63,6 +63,7 @@ class YearModel:
     drugs: _crosswalk.DrugCodes
     drug_names: tuple[str, ...]
     drug_drops: np.ndarray
+    drugs_read: np.ndarray
     days_to_months: np.ndarray
     csr_factors: pl.DataFrame
     uncertain_coefficients: tuple[frozenset[str], ...]
@@ -107,6 +108,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
     year_start = datetime.date(benefit_year, 1, 1).toordinal() - datetime.date(1970, 1, 1).toordinal()
     arrays = _instruction_arrays(programs)
     payment = _payment(tables, hcc_bits)
+    drugs_read = np.array([_drugs_read(p) for p in programs], np.uint64)
     rules = Rules(
         code_first=diagnoses.code_first,
         code_rows=diagnoses.code_rows,
@@ -116,7 +118,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         drug_drops=drug_drops,
         model_by_age=model_by_age,
         model_payment=payment,
-        model_uses_drugs=np.array([_reads_drugs(p) for p in programs], np.uint8),
+        model_uses_drugs=(drugs_read > 0).astype(np.uint8),
         model_age_bit=age_bits,
         model_count_fact=np.array([p.count_fact for p in programs], np.int32),
         coefficients=coefficients,
@@ -138,6 +140,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         drugs=_crosswalk.drug_codes(tables, drugs, settings),
         drug_names=tuple(drugs),
         drug_drops=drug_drops,
+        drugs_read=drugs_read,
         days_to_months=_durations(tables),
         csr_factors=_csr_factors(tables),
         uncertain_coefficients=uncertain,
@@ -165,10 +168,14 @@ def _program(model: str, tables: YearTables, hcc_bits: dict[str, int], drugs: di
     return adult_or_child_program(model, bits, tables["model_variables"].filter(pl.col("model") == model))
 
 
-def _reads_drugs(program: Program) -> bool:
-    return any(
-        term.index == DRUG_WORD and term.op < 2 for i in program.instructions for clause in i.clauses for term in clause
-    )
+def _drugs_read(program: Program) -> int:
+    """Return the mask of the drug categories that a model's rules read."""
+    mask = 0
+    for item in program.instructions:
+        for term in (t for clause in item.clauses for t in clause):
+            if term.op <= 1 and term.index == DRUG_WORD:
+                mask |= term.mask
+    return mask
 
 
 def _age_bands(tables: YearTables, programs: tuple[Program, ...]) -> tuple[np.ndarray, np.ndarray]:

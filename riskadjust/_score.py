@@ -88,7 +88,8 @@ def score(
         enrollee_id, plan_id (14 characters; 16 and 17 are split), csr_variant (two digits), metal_level, span_start,
         span_end (inclusive). Optional: issuer_id, market.
     diagnoses : DataFrame
-        enrollee_id, diagnosis_code (ICD-10-CM), service_date: risk-adjustment-eligible ones. Optional: issuer_id, market.
+        enrollee_id, diagnosis_code (ICD-10-CM), service_date: the risk-adjustment-eligible ones. Optional: issuer_id,
+        market.
     drugs : DataFrame, optional
         enrollee_id, code_type (ndc or hcpcs), code, service_date. Optional: issuer_id, market.
     benefit_year : int
@@ -101,10 +102,10 @@ def score(
     Returns
     -------
     Scores
-        ``.scores`` sorted by enrollee_id, plan_id, csr_variant, metal_level, with model (adult, child, infant), age_last
-        (completed years on the last enrolled day), enrollment_days, enrollment_months, hcc_count (2023 and later, adults
-        and children), score_platinum ... score_catastrophic, risk_score, csr_factor, csr_adjusted_score (risk-score
-        units; the last two null, with a finding, where no factor is published).
+        ``.scores`` sorted by enrollee_id, plan_id, csr_variant, metal_level, with model (adult, child, infant),
+        age_last (completed years on the last enrolled day), enrollment_days, enrollment_months, hcc_count (2023 and
+        later, adults and children), score_platinum ... score_catastrophic, risk_score, csr_factor, csr_adjusted_score
+        (risk-score units; the last two null, with a finding, where no factor is published).
 
     Raises
     ------
@@ -117,8 +118,8 @@ def score(
 
     Notes
     -----
-    Sources: HHS-Developed Risk Adjustment Model Algorithm, DIY instructions and tables of the benefit year (Tables 1-13);
-    HHS-HCC software V05 and V07.
+    Sources: HHS-Developed Risk Adjustment Model Algorithm, DIY instructions and tables of the benefit year (Tables
+    1-13); HHS-HCC software V05 and V07.
 
     Examples
     --------
@@ -129,7 +130,8 @@ def score(
     >>> enrollees = pl.DataFrame({"enrollee_id": ["A"], "birth_date": [day(1980, 3, 10)], "sex": ["M"]})
     >>> spans = pl.DataFrame({"enrollee_id": ["A"], "plan_id": ["12345XX0010001"], "csr_variant": ["01"],
     ...     "metal_level": ["silver"], "span_start": [day(2025, 1, 1)], "span_end": [day(2025, 12, 31)]})
-    >>> diagnoses = pl.DataFrame({"enrollee_id": ["A"], "diagnosis_code": ["E11.69"], "service_date": [day(2025, 6, 15)]})
+    >>> diagnoses = pl.DataFrame(
+    ...     {"enrollee_id": ["A"], "diagnosis_code": ["E11.69"], "service_date": [day(2025, 6, 15)]})
     >>> result = riskadjust.score(enrollees, spans, diagnoses, benefit_year=2025, explain=True)
     >>> result.scores.select("model", "age_last", "enrollment_months", "risk_score").row(0)
     ('adult', 45, 12, 0.336)
@@ -196,7 +198,7 @@ class Run:
             lines = lines.with_columns(c.gather(self.enrollment.line_unit) for c in lists)
         uncertain = _uncertain(self, lines)
         findings = self.findings
-        findings.note("HCC-050", "enrollees", int(uncertain["enrollees"].max() or 0))  # type: ignore[call-overload]
+        findings.note("HCC-050", "enrollees", max(uncertain["enrollees"].to_list(), default=0))
         return Scores(
             scores=lines.drop("_uncertain_factor"),
             findings=findings.frame(),
@@ -299,8 +301,7 @@ def _score_columns(run: Run, keys: pl.DataFrame) -> pl.DataFrame:
         _counted(kernel.hcc_counts[unit]),
         *(pl.Series(f"score_{m}", kernel.scores[unit, i] / 1000.0) for i, m in enumerate(METALS)),
         pl.Series("risk_score", own / 1000.0),
-        (pl.col("csr_factor_scaled") / 10**FACTOR_DIGITS).alias("csr_factor"),
-        _adjusted(own, run.model.settings.adjusted_score_rounding),
+        *_factor_columns(own, keys["csr_factor_scaled"], run.model.settings.adjusted_score_rounding),
         "_uncertain_factor",
     )
 
@@ -319,16 +320,24 @@ def _counted(counts: np.ndarray) -> pl.Series:
     return series.set(series < 0, None)
 
 
-def _adjusted(own_milli: np.ndarray, rounding: str) -> pl.Expr:
-    """Return thousandths x ten-thousandths, exact in integers, as a score (rounded half up to three decimals if set)."""
+def _factor_columns(own_milli: np.ndarray, scaled: pl.Series, rounding: str) -> list[pl.Series]:
+    """Return csr_factor and csr_adjusted_score: thousandths x ten-thousandths in integers, divided once.
+
+    Both are null where no factor is published. The division is numpy's: polars multiplies by a reciprocal, which
+    misses the nearest double of 1.15.
+    """
     import polars as pl
 
-    product = pl.Series("milli", own_milli) * pl.col("csr_factor_scaled")
-    if rounding == "none":
-        return (product / 10 ** (FACTOR_DIGITS + 3)).alias("csr_adjusted_score")
     unit = 10**FACTOR_DIGITS
-    whole = (product.abs() + unit // 2) // unit * product.sign()
-    return (whole / 1000).alias("csr_adjusted_score")
+    factor = scaled.fill_null(0).to_numpy()
+    product = own_milli * factor
+    if rounding == "none":
+        adjusted = product / (unit * 1000)
+    else:
+        adjusted = np.sign(product) * ((np.abs(product) + unit // 2) // unit) / 1000
+    columns = [pl.Series("csr_factor", factor / unit), pl.Series("csr_adjusted_score", adjusted)]
+    absent = scaled.is_null()
+    return [c.set(absent, None) for c in columns] if absent.any() else columns
 
 
 def _uncertain(run: Run, lines: pl.DataFrame) -> pl.DataFrame:
@@ -336,8 +345,7 @@ def _uncertain(run: Run, lines: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     kernel, model = run.kernel, run.model
-    reads_drugs = np.isin(kernel.models, [MODELS.index("adult"), MODELS.index("child")])
-    by_drug = (run.drugs.uncertain[run.enrollment.unit_scope] > 0) & reads_drugs
+    by_drug = (run.drugs.uncertain[run.enrollment.unit_scope] & model.drugs_read[kernel.models]) > 0
     found = [
         ("hhs_hcc/icd10_to_cc", "crosswalk rows marked uncertain", int((kernel.flags & _USED_UNCERTAIN_ROW > 0).sum())),
         (
@@ -346,7 +354,7 @@ def _uncertain(run: Run, lines: pl.DataFrame) -> pl.DataFrame:
             int((kernel.flags & _USED_CARRIED_YEAR > 0).sum()),
         ),
         (
-            "hhs_hcc/ndc_to_rxc, hhs_hcc/hcpcs_to_rxc, hhs_hcc/acf_code_map",
+            "hhs_hcc/ndc_to_rxc, hcpcs_to_rxc, acf_code_map",
             "drug rows marked uncertain",
             int(by_drug.sum()),
         ),

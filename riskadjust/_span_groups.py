@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from riskadjust._findings import Findings
 
-__all__ = ["Spans", "scopes", "units", "without_overlaps"]
+__all__ = ["Spans", "in_order", "lines", "scopes", "units", "without_overlaps"]
 
 
 @dataclass(frozen=True)
@@ -58,42 +58,42 @@ def _issuer_market(spans: Spans, source: pl.DataFrame, columns: tuple[str, ...])
     return number.to_numpy(), table
 
 
+def in_order(spans: Spans) -> Spans:
+    """Return the spans by owner and first day; the last keys fix which of two equal spans comes first."""
+    step = spans.owner[1:] - spans.owner[:-1]
+    if (step > 0).all():
+        return spans
+    same_day = (step == 0) & (spans.start[1:] <= spans.start[:-1])
+    if not ((step < 0) | same_day).any():
+        return spans
+    return spans.take(np.lexsort((spans.variant, spans.end, spans.start, spans.owner)))
+
+
 def without_overlaps(spans: Spans, source: pl.DataFrame, findings: Findings, person_scope: str) -> Spans:
-    """Return the spans without exact repeats (SPAN-005) and without those that share a day (SPAN-006).
+    """Return the spans (in order) without exact repeats (SPAN-005) and without those that share a day (SPAN-006).
 
     Overlapping spans of one enrollee in one issuer and market are all set aside: which one is right is not ours to
     guess. Spans in different issuers may overlap.
     """
-    if len(spans.owner) < 2:
-        return spans
     group = spans.owner
-    if person_scope == "issuer_market" and _several_issuers_or_markets(spans, source):
-        number, table = _issuer_market(spans, source, ("issuer_id", "market"))
-        group = spans.owner * table.height + number
-    # The last keys make the order, and so which of two equal spans is kept, the same for any order of rows.
-    order = np.lexsort((spans.variant, spans.end, spans.start, group)) if _unsorted(group, spans.start) else None
-    if order is not None:
-        spans, group = spans.take(order), group[order]
-    same = group[1:] == group[:-1]
-    touching = same & (spans.start[1:] <= spans.end[:-1])
+    touching = _touching(spans, group)
     if not touching.any():
         return spans
+    if person_scope == "issuer_market":
+        number, pairs = _issuer_market(spans, source, ("issuer_id", "market"))
+        group = spans.owner * pairs.height + number
+        order = np.argsort(group, kind="stable")
+        spans, group = spans.take(order), group[order]
+        touching = _touching(spans, group)
     repeated, overlapping = _repeats_and_overlaps(spans, group, np.unique(group[1:][touching]))
-    table = "enrollment_spans"
-    findings.refuse("SPAN-005", table, source[spans.row[np.flatnonzero(repeated)]])
-    findings.refuse("SPAN-006", table, source[spans.row[np.flatnonzero(overlapping)]])
-    return spans.take(~(repeated | overlapping))
+    findings.refuse("SPAN-005", "enrollment_spans", source[spans.row[np.flatnonzero(repeated)]])
+    findings.refuse("SPAN-006", "enrollment_spans", source[spans.row[np.flatnonzero(overlapping)]])
+    return in_order(spans.take(~(repeated | overlapping)))
 
 
-def _unsorted(group: np.ndarray, start: np.ndarray) -> bool:
-    step = group[1:] - group[:-1]
-    return bool(((step < 0) | ((step == 0) & (start[1:] < start[:-1]))).any())
-
-
-def _several_issuers_or_markets(spans: Spans, source: pl.DataFrame) -> bool:
-    if "issuer_id" in source.columns or "market" in source.columns:
-        return True
-    return spans.variants["plan_id"].str.slice(0, 5).n_unique() > 1
+def _touching(spans: Spans, group: np.ndarray) -> np.ndarray:
+    touching: np.ndarray = (group[1:] == group[:-1]) & (spans.start[1:] <= spans.end[:-1])
+    return touching
 
 
 def _repeats_and_overlaps(spans: Spans, group: np.ndarray, troubled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,28 +122,24 @@ def scopes(
 ) -> tuple[Spans, np.ndarray, pl.DataFrame | None]:
     """Return the spans with their scope, the owner of each scope, and each scope's issuer and market if they matter.
 
-    An enrollee with spans of two issuers or markets needs diagnoses and drugs that say which (`carried` columns); without
-    them the spans are set aside (HCC-005).
+    An enrollee with spans of two issuers or markets needs diagnoses and drugs that say which (`carried` columns);
+    without them the spans are set aside (HCC-005).
     """
     import polars as pl
 
-    if person_scope == "enrollee" or not _several_issuers_or_markets(spans, source):
+    shared = np.flatnonzero(spans.owner[1:] == spans.owner[:-1])
+    if person_scope == "enrollee" or len(shared) == 0:
         return _scoped_by_owner(spans)
-    columns = ("issuer_id", "market")
-    number, table = _issuer_market(spans, source, columns)
-    pairs = np.unique(np.stack([spans.owner, number], axis=1), axis=0) if len(number) else np.zeros((0, 2), int)
-    owners, several = np.unique(pairs[:, 0], return_counts=True)
-    split_owners = owners[several > 1]
+    number, _ = _issuer_market(spans, source, ("issuer_id", "market"))
+    split_owners = np.unique(spans.owner[shared[number[shared] != number[shared + 1]]])
     if len(split_owners) == 0:
         return _scoped_by_owner(spans)
     told, told_table = _issuer_market(spans, source, carried) if carried else (np.zeros_like(number), None)
     # Untold: two issuers or markets of one enrollee that the carried columns do not tell apart.
-    told_pairs = np.unique(np.stack([spans.owner, told], axis=1), axis=0)
-    told_owners, told_number = np.unique(told_pairs[:, 0], return_counts=True)
-    number_told = dict(zip(told_owners.tolist(), told_number.tolist(), strict=True))
-    number_real = dict(zip(owners.tolist(), several.tolist(), strict=True))
-    untold = [o for o in split_owners.tolist() if number_told[o] < number_real[o]]
-    if untold:
+    doubtful = np.isin(spans.owner, split_owners)
+    real = _distinct_pairs(spans.owner[doubtful], number[doubtful])
+    untold = real[0][real[1] > _distinct_pairs(spans.owner[doubtful], told[doubtful])[1]]
+    if len(untold):
         bad = np.isin(spans.owner, untold)
         findings.refuse("HCC-005", "enrollment_spans", source[spans.row[np.flatnonzero(bad)]])
         spans, told = spans.take(~bad), told[~bad]
@@ -158,9 +154,16 @@ def scopes(
     return replace(spans, scope=scope), owner, scope_keys
 
 
+def _distinct_pairs(owner: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the owners, and how many different numbers each has."""
+    pairs = np.unique(np.stack([owner, number], axis=1), axis=0)
+    return np.unique(pairs[:, 0], return_counts=True)
+
+
 def _scoped_by_owner(spans: Spans) -> tuple[Spans, np.ndarray, None]:
-    owner, scope = np.unique(spans.owner, return_inverse=True)
-    return replace(spans, scope=scope), owner, None
+    """Return the spans (in order of their owners) with a scope for each owner."""
+    begins = np.append(True, spans.owner[1:] != spans.owner[:-1])[: len(spans.owner)]
+    return replace(spans, scope=np.cumsum(begins) - 1), spans.owner[begins], None
 
 
 def units(spans: Spans, by_plan: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -174,8 +177,24 @@ def units(spans: Spans, by_plan: bool) -> tuple[np.ndarray, np.ndarray, np.ndarr
     else:
         span_unit = spans.scope
         unit_scope = np.arange(int(span_unit.max(initial=-1)) + 1)
+    length = spans.end.astype(np.int64) - spans.start + 1
+    if not by_plan and _counts_up(span_unit):
+        return unit_scope, span_unit, length, spans.end.astype(np.int64)
     days = np.zeros(len(unit_scope), np.int64)
-    np.add.at(days, span_unit, spans.end.astype(np.int64) - spans.start + 1)
+    np.add.at(days, span_unit, length)
     last_day = np.full(len(unit_scope), -(2**31), np.int64)
     np.maximum.at(last_day, span_unit, spans.end)
     return unit_scope, span_unit, days, last_day
+
+
+def _counts_up(numbers: np.ndarray) -> bool:
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
+def lines(spans: Spans, span_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit and plan variant of every pair that occurs, in order."""
+    if _counts_up(span_unit):
+        return span_unit, spans.variant
+    width = max(spans.variants.height, 1)
+    unit, variant = np.divmod(np.unique(span_unit.astype(np.int64) * width + spans.variant), width)
+    return unit, variant

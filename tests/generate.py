@@ -9,6 +9,7 @@ gaps and changes, day counts at the cut points. The tables decide what exists; n
 import random
 from collections import defaultdict
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import oracle
@@ -264,18 +265,28 @@ def draw_codes(rng: random.Random, pools: Pools) -> list[str]:
 
 
 def written(rng: random.Random, code: str) -> str:
-    """The code as somebody may have written it, or sometimes an unknown one."""
+    """The code as somebody may have written it, or sometimes a well-formed code that no table holds."""
     kind = rng.random()
     if kind > SHARES["noise"]:
         return code
     if kind < 0.01:
-        return code + "9"
+        return code + "9" if len(code) < 7 else code[:6] + "Z"
     if kind < 0.02:
-        return code[:-1]
-    if kind < 0.03:
-        return "ZZZ99"
+        return code[:-1] if len(code) > 3 else "Z99Z"
     dotted = code[:3] + "." + code[3:] if len(code) > 3 else code
     return rng.choice((code.lower(), f" {code} ", dotted, dotted.lower()))
+
+
+def written_drug(rng: random.Random, code_type: str, code: str) -> str:
+    """The drug code as somebody may have written it: hyphens, lower case, lost zeros (which then map to nothing)."""
+    kind = rng.random()
+    if kind > SHARES["noise"]:
+        return code
+    if kind < 0.02:
+        return "99999999999" if code_type == "ndc" else "Z9999"
+    if code_type == "hcpcs":
+        return f" {code.lower()} "
+    return rng.choice((code.lstrip("0"), f"{code[:5]}-{code[5:9]}-{code[9:]}", f" {code}"))
 
 
 def draw_drugs(rng: random.Random, pools: Pools, benefit_year: int) -> list[dict[str, Any]]:
@@ -287,14 +298,9 @@ def draw_drugs(rng: random.Random, pools: Pools, benefit_year: int) -> list[dict
     for _ in range(rng.choices((1, 2, 4, 6), (4, 3, 2, 1))[0]):
         code_type = rng.choice(("ndc", "ndc", "hcpcs"))
         by_name = pools.ndcs if code_type == "ndc" else pools.hcpcs
-        code = rng.choice(by_name[rng.choice(sorted(by_name))])
-        kind = rng.random()
-        if kind < 0.03:
-            code = "99999999999" if code_type == "ndc" else "Z9999"
-        elif kind < 0.06:
-            code = code.lstrip("0") if code_type == "ndc" else f" {code.lower()} "
+        code = written_drug(rng, code_type, rng.choice(by_name[rng.choice(sorted(by_name))]))
         day = first + timedelta(days=rng.randint(0, (last - first).days))
-        if kind > 0.95:
+        if rng.random() < 0.05:
             day = rng.choice((first, last, first - timedelta(days=1), last + timedelta(days=1), None))
         drugs.append({"code_type": code_type, "code": code, "service_date": day})
     return drugs
@@ -340,10 +346,9 @@ def one_enrollee(rng: random.Random, pools: Pools, benefit_year: int, model: str
     return person | {"drugs": draw_drugs(rng, pools, benefit_year)}
 
 
-def population(benefit_year: int, model: str, size: int, seed: int, tables: dict[str, Any] | None = None) -> Population:
+def population(benefit_year: int, model: str, size: int, seed: int) -> Population:
     """The four input frames of `size` enrollees of one model and benefit year."""
-    tables = oracle.load_tables(benefit_year) if tables is None else tables
-    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}"), pools_of(tables, model)
+    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}"), pools_of(oracle.load_tables(benefit_year), model)
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     for number in range(size):
         enrollee_id = f"{model[0].upper()}{number:06d}"
@@ -354,10 +359,10 @@ def population(benefit_year: int, model: str, size: int, seed: int, tables: dict
     return frames(records)
 
 
-def population_of_two_scopes(benefit_year: int, size: int, seed: int, tables: dict[str, Any]) -> Population:
+def population_of_two_scopes(benefit_year: int, size: int, seed: int) -> Population:
     """Adults and children some of whom have a second issuer or market; every record names its issuer and market."""
     rng = random.Random(f"{seed}-{benefit_year}-scopes")
-    by_model = {model: pools_of(tables, model) for model in ("adult", "child")}
+    by_model = {model: pools_of(oracle.load_tables(benefit_year), model) for model in ("adult", "child")}
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     scopes = (("12345", "individual"), ("12345", "small_group"), ("67890", "individual"))
     for number in range(size):
@@ -375,3 +380,51 @@ def population_of_two_scopes(benefit_year: int, size: int, seed: int, tables: di
             records[name] += [{"enrollee_id": enrollee_id} | record for record in person.pop(name)]
         records["enrollees"].append({"enrollee_id": enrollee_id} | person)
     return frames(records, with_scope=True)
+
+
+# ---- do-it-yourself layout ----
+
+
+def day_text(day: date | None) -> str:
+    """A date in the layout YYYYMMDD; a missing one is blank."""
+    return "" if day is None else day.strftime("%Y%m%d")
+
+
+def write_layout(folder: Path, people: list[dict[str, Any]]) -> None:
+    """People with id, birth_date, sex, given, diagnoses and drugs in the published do-it-yourself CSV layout."""
+    person = ["ENROLID,SEX,DOB,AGE_LAST,METAL,CSR_INDICATOR,ENROLDURATION"]
+    diag, ndc, hcpcs = ["ENROLID,DIAG,DIAGNOSIS_SERVICE_DATE,AGE_AT_DIAGNOSIS"], ["ENROLID,NDC"], ["ENROLID,HCPCS"]
+    for one in people:
+        given, own, born = one["given"], one["id"], one["birth_date"]
+        facts = [own, "1" if one["sex"] == "M" else "2", day_text(born), given["age_last"], given["metal_level"]]
+        person.append(",".join(map(str, [*facts, given["csr_indicator"], given["enrollment_months"]])))
+        for row in one["diagnoses"]:
+            day = row["service_date"]
+            age = "" if day is None else max(0, oracle.completed_years(born, day, "march_1"))
+            diag.append(f"{own},{row['diagnosis_code']},{day_text(day)},{age}")
+        for row in one["drugs"]:
+            (ndc if row["code_type"] == "ndc" else hcpcs).append(f"{own},{row['code']}")
+    for name, lines in (("PERSON", person), ("DIAG", diag), ("NDC", ndc), ("HCPCS", hcpcs)):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def people_of_given_ages(benefit_year: int, model: str, size: int, seed: int) -> list[dict[str, Any]]:
+    """People of the do-it-yourself layout: ages given right or a little wrong, drugs without dates."""
+    tables = oracle.load_tables(benefit_year)
+    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}-given"), pools_of(tables, model)
+    people = []
+    for number in range(size):
+        person = one_enrollee(rng, pools, benefit_year, model)
+        last_day = min(person["spans"][-1]["span_end"], date(benefit_year, 12, 31))
+        age = oracle.completed_years(person["birth_date"], last_day, "march_1")
+        published = rng.choice(tables["csr"])
+        metal = rng.choice(oracle.METALS) if published["metal"] == "any" else published["metal"]
+        given = {
+            "age_last": max(0, age + rng.choice((0, 0, 0, 0, 0, -1, 1, 2))),
+            "enrollment_months": rng.randint(1, 12),
+            "metal_level": metal,
+            "csr_indicator": int(published["csr_indicator"]),
+        }
+        drugs = [{"code_type": drug["code_type"], "code": drug["code"]} for drug in person["drugs"]]
+        people.append(person | {"id": f"{model[0].upper()}{number:05d}", "given": given, "drugs": drugs})
+    return people

@@ -12,12 +12,12 @@ import csv
 import functools
 import importlib.resources
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as parquet
+import polars as pl
 
 METALS = ("platinum", "gold", "silver", "bronze", "catastrophic")
 MODELS = ("adult", "child", "infant")
@@ -51,23 +51,28 @@ def text(value: Any) -> str | None:
 
 
 @functools.cache
-def read_file(folder: Path, name: str) -> dict[str, list[dict[str, Any]]]:
-    """Benefit year -> rows of one table."""
-    as_csv = folder / f"{name}.csv"
-    if as_csv.exists():
-        with as_csv.open(encoding="utf-8", newline="") as handle:
-            rows: list[dict[str, Any]] = list(csv.DictReader(handle))
-    else:
-        rows = parquet.read_table(folder / f"{name}.parquet").to_pylist()
+def read_csv(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Benefit year -> rows of one CSV table."""
     by_year = defaultdict(list)
-    for row in rows:
-        by_year[str(row["benefit_year"])].append(row)
+    with path.open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle):
+            by_year[row["benefit_year"]].append(row)
     return by_year
+
+
+def read_parquet(path: Path, benefit_year: int) -> list[dict[str, Any]]:
+    """The rows of one benefit year of a Parquet table."""
+    is_of_year = pl.col("benefit_year").cast(pl.String) == str(benefit_year)
+    return pl.read_parquet(path).filter(is_of_year).to_dicts()
 
 
 def read_rows(folder: Path, name: str, benefit_year: int) -> list[dict[str, str | None]]:
     """All rows of one table for one benefit year, every cell as text or None."""
-    rows = read_file(folder, name).get(str(benefit_year), [])
+    as_csv = folder / f"{name}.csv"
+    if as_csv.exists():
+        rows = read_csv(as_csv).get(str(benefit_year), [])
+    else:
+        rows = read_parquet(folder / f"{name}.parquet", benefit_year)
     return [{column: text(cell) for column, cell in row.items()} for row in rows]
 
 
@@ -121,8 +126,9 @@ def grouped_rules(rows: list[dict[str, str | None]]) -> dict[str, list[tuple[int
     return by_model
 
 
+@functools.cache
 def load_tables(benefit_year: int, folder: Path | str | None = None) -> dict[str, Any]:
-    """Every table the score of one benefit year needs, as plain dicts and sets."""
+    """Every table the score of one benefit year needs, as plain dicts and sets; read once, not to be changed."""
     folder = installed_folder() if folder is None else Path(folder)
 
     def rows(name: str) -> list[dict[str, Any]]:
@@ -169,10 +175,9 @@ def clean_code(code: str | None) -> str:
     return (code or "").strip().upper().replace(".", "")
 
 
-def clean_drug_code(code_type: str, code: str | None) -> str:
-    """An NDC as 11-character text with leading zeros; a HCPCS code trimmed in upper case."""
-    cleaned = (code or "").strip().upper()
-    return cleaned.zfill(11) if code_type == "ndc" and cleaned else cleaned
+def clean_drug_code(code: str | None) -> str:
+    """Trimmed, upper case, without hyphens. A shortened NDC is not padded: which zero is missing is not known."""
+    return (code or "").strip().upper().replace("-", "")
 
 
 def completed_years(birth_date: date, on: date, leap_birthday: str) -> int:
@@ -193,10 +198,10 @@ def enrolled_part(span: dict[str, Any], benefit_year: int) -> tuple[date, date] 
 
 def enrolled_days(spans: list[dict[str, Any]], benefit_year: int) -> int:
     """Days enrolled in the benefit year, both ends of each span counted."""
-    days = set()
+    days: set[int] = set()
     for span in spans:
         first, last = enrolled_part(span, benefit_year)
-        days.update(first + timedelta(days=offset) for offset in range((last - first).days + 1))
+        days.update(range(first.toordinal(), last.toordinal() + 1))
     return len(days)
 
 
@@ -308,7 +313,7 @@ def drug_keys(benefit_year: int, drugs: list[dict[str, Any]]) -> set[tuple[str, 
     for drug in drugs:
         if "service_date" in drug and (drug["service_date"] is None or drug["service_date"].year != benefit_year):
             continue
-        keys.add((drug["code_type"], clean_drug_code(drug["code_type"], drug["code"])))
+        keys.add((drug["code_type"], clean_drug_code(drug["code"])))
     return keys
 
 
@@ -325,12 +330,25 @@ def apply_rxc_hierarchy(tables: dict[str, Any], rxcs: set[str]) -> set[str]:
 # ---- model variables ----
 
 
-def row_holds(member: str, op: str, value: int | None, variable: str, values: dict[str, int], coded: set[str]) -> bool:
-    """Whether one row of a clause holds."""
-    if op == "any":
-        return variable in coded
-    have = values.get(member, 0)
-    return {"eq": have == value, "ge": have >= value, "gt": have > value, "le": have <= value}[op]
+def clause_holds(rows: list[tuple], variable: str, values: dict[str, int], coded: set[str]) -> bool:
+    """Whether one row of the clause holds."""
+    for member, op, value in rows:
+        have = values.get(member, 0)
+        if op == "any":
+            holds = variable in coded
+        elif op == "eq":
+            holds = have == value
+        elif op == "ge":
+            holds = have >= value
+        elif op == "gt":
+            holds = have > value
+        elif op == "le":
+            holds = have <= value
+        else:
+            raise ValueError(f"unknown op {op}")
+        if holds:
+            return True
+    return False
 
 
 def count_hccs(rule: dict[str, Any], hccs: set[str], groups: set[str]) -> int:
@@ -358,9 +376,7 @@ def model_variables(
                 found[variable] = count_hccs(rule, left, groups)
                 continue
             clauses = rule["clauses"].values()
-            found[variable] = int(
-                all(any(row_holds(*row, variable, values, coded) for row in rows) for rows in clauses)
-            )
+            found[variable] = int(all(clause_holds(rows, variable, values, coded) for rows in clauses))
         for rule in rules:
             variable = rule["variable"]
             values[variable] = found[variable]
@@ -472,9 +488,9 @@ def score_metal(metal_level: str) -> str:
     return "bronze" if metal_level == "expanded_bronze" else metal_level
 
 
-def csr_factor(rows: list[dict[str, Any]], metal: str) -> Decimal | None:
-    """The published factor of the rows that fit the metal; None when there is none."""
-    factors = {Decimal(row["factor"]) for row in rows if row["metal"] in ("any", metal)}
+def csr_factor(rows: list[dict[str, Any]], metal: str | None) -> Decimal | None:
+    """The published factor of the rows that fit the metal (None: of all rows); None when there is none."""
+    factors = {Decimal(row["factor"]) for row in rows if metal is None or row["metal"] in ("any", metal)}
     assert len(factors) <= 1, factors
     return factors.pop() if factors else None
 
@@ -522,8 +538,6 @@ def records_of_scope(records: list[dict[str, Any]], person: tuple, people: set) 
     """The diagnoses or drugs of one scope: all of them when the person has one scope and they name none."""
     if person == () or (len(people) == 1 and not any("issuer_id" in record for record in records)):
         return records
-    if not all("issuer_id" in record for record in records):
-        raise ValueError("two issuers or markets, and records without issuer_id and market")
     return [record for record in records if person_scope_of(record) == person]
 
 
@@ -536,6 +550,9 @@ def score_person(
     year = tables["benefit_year"]
     spans = [span for span in spans if enrolled_part(span, year)]
     people = {person_scope_of(span) for span in spans}
+    is_divided = chosen["person_scope"] == "issuer_market" and len(people) > 1
+    if is_divided and not all("issuer_id" in record for record in [*diagnoses, *drugs]):
+        return []  # nobody can tell whose diagnoses these are
     rows = []
     for (person, _), own in scopes_of(spans, chosen).items():
         last_day = max(enrolled_part(span, year)[1] for span in own)
@@ -568,4 +585,5 @@ def score_given_ages(
         settings=chosen,
     )  # fmt: skip
     published = [row for row in tables["csr"] if row["csr_indicator"] == str(csr_indicator)]
-    return priced(facts, metal, csr_factor(published, score_metal(metal)), chosen)
+    # within a year every indicator has one factor, so the indicator is enough
+    return priced(facts, metal, csr_factor(published, None), chosen)

@@ -1,18 +1,16 @@
 """The slow twin against results worked without it: by hand, drawn and computed elsewhere, and from the rules."""
 
-import functools
+from datetime import date
 from typing import Any
 
 import oracle
 import pytest
 from cases.hhs_hcc import reading
 
-tables_of = functools.cache(oracle.load_tables)
-
 
 def twin_rows(case: dict[str, Any]) -> list[dict[str, Any]]:
     """What the twin makes of a case; spans with a plan, or the given ages of the do-it-yourself layout."""
-    tables = tables_of(case["benefit_year"])
+    tables = oracle.load_tables(case["benefit_year"])
     person = {name: case[name] for name in ("birth_date", "sex", "diagnoses", "drugs", "settings")}
     given = case["given"]
     if given is None:
@@ -76,11 +74,9 @@ STATUS_CASES = [
 
 @pytest.mark.parametrize(("code", "day", "status"), STATUS_CASES)
 def test_status_of_a_diagnosis_of_an_infant_of_2025(code, day, status):
-    from datetime import date
-
     service_date = None if day is None else date.fromisoformat(day)
     (row,) = oracle.score_person(
-        tables_of(2025),
+        oracle.load_tables(2025),
         birth_date=date(2025, 2, 10),
         sex="F",
         spans=[

@@ -1,19 +1,14 @@
 """The product against results worked without it: by hand, drawn and computed elsewhere, and from the rules."""
 
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import generate
-import oracle
 import polars as pl
 import pytest
 from cases.hhs_hcc import reading
 
 import riskadjust
-from data_specs.errors import InputRefused
-
-SEX_NUMBER = {"M": "1", "F": "2"}
 
 
 def population_of(cases: list[dict[str, Any]]) -> generate.Population:
@@ -84,42 +79,28 @@ def test_worked_case_scored_alone(case):
     assert scored_differences([case]) == []
 
 
-def write_layout(folder: Path, cases: list[dict[str, Any]]) -> None:
-    """The cases in the published do-it-yourself CSV layout."""
-    person = ["ENROLID,SEX,DOB,AGE_LAST,METAL,CSR_INDICATOR,ENROLDURATION"]
-    diag, ndc, hcpcs = ["ENROLID,DIAG,DIAGNOSIS_SERVICE_DATE,AGE_AT_DIAGNOSIS"], ["ENROLID,NDC"], ["ENROLID,HCPCS"]
-    for case in cases:
-        given, own, born = case["given"], case["id"], case["birth_date"]
-        facts = [own, SEX_NUMBER[case["sex"]], reading.day_text(born), given["age_last"], given["metal_level"]]
-        person.append(",".join(map(str, [*facts, given["csr_indicator"], given["enrollment_months"]])))
-        for row in case["diagnoses"]:
-            day = row["service_date"]
-            age = oracle.completed_years(born, day, "march_1")
-            diag.append(f"{own},{row['diagnosis_code']},{reading.day_text(day)},{age}")
-        for row in case["drugs"]:
-            (ndc if row["code_type"] == "ndc" else hcpcs).append(f"{own},{row['code']}")
-    for name, lines in (("PERSON", person), ("DIAG", diag), ("NDC", ndc), ("HCPCS", hcpcs)):
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 @pytest.mark.parametrize("as_tables", [False, True])
 @pytest.mark.parametrize("benefit_year", [2019, 2024, 2025])
 def test_given_ages(tmp_path, benefit_year, as_tables):
     cases = [case for case in reading.worked() if case["given"] and case["benefit_year"] == benefit_year]
     assert cases
-    write_layout(tmp_path, cases)
+    generate.write_layout(tmp_path, cases)
     source = riskadjust.read_diy(tmp_path) if as_tables else tmp_path
     result = riskadjust.score_diy(source, benefit_year=benefit_year, explain=True)
     rows = result_rows(result.scores.with_columns(plan_id=None, csr_variant=None))
     assert [text for case in cases for text in reading.all_differences(case, rows[case["id"]])] == []
 
 
-def test_two_issuers_without_issuer_columns_are_refused():
+def test_two_issuers_without_issuer_columns_are_not_scored():
     case = next(case for case in plan_cases() if case["title"] == "Two issuers, records carry issuer and market")
     frames = population_of([case])
     bare = [frame.drop("issuer_id", "market", strict=False) for frame in frames]
-    with pytest.raises(InputRefused, match="issuer"):
-        riskadjust.score(*bare, benefit_year=2025)
+    result = riskadjust.score(*bare, benefit_year=2025)
+    assert result.scores.height == 0
+    assert "HCC-005" in result.findings["rule_id"].to_list()
+    assert (result.counts["accepted"] + result.counts["rejected"] == result.counts["input"]).all()
+    together = riskadjust.score(*bare, benefit_year=2025, settings={"person_scope": "enrollee"})
+    assert together.scores.height == 2
 
 
 def test_a_pair_without_a_published_factor_is_a_finding():
@@ -127,4 +108,4 @@ def test_a_pair_without_a_published_factor_is_a_finding():
     result = riskadjust.score(*population_of([case]), benefit_year=2025)
     assert result.scores["csr_adjusted_score"].to_list() == [None]
     assert result.scores["risk_score"].null_count() == 0
-    assert result.findings.height > 0
+    assert "HCC-004" in result.findings["rule_id"].to_list()

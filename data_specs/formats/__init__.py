@@ -1,1 +1,1 @@
-"""Readers of published file formats, one module each: bytes in, frames with our column names or one clear refusal out."""
+"""Readers of published file formats, one module each: bytes in, frames or one clear refusal out."""

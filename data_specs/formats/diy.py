@@ -38,8 +38,8 @@ class DiyTables:
     Attributes
     ----------
     person : DataFrame
-        ENROLID, SEX (1 male, 2 female), DOB (YYYYMMDD), AGE_LAST (years), METAL, CSR_INDICATOR (code of the benefit year),
-        ENROLDURATION (months).
+        ENROLID, SEX (1 male, 2 female), DOB (YYYYMMDD), AGE_LAST (years), METAL, CSR_INDICATOR (code of the benefit
+        year), ENROLDURATION (months).
     diagnosis : DataFrame
         ENROLID, DIAG (ICD-10-CM), DIAGNOSIS_SERVICE_DATE (YYYYMMDD), AGE_AT_DIAGNOSIS (years; optional).
     ndc, hcpcs : DataFrame or None
@@ -59,7 +59,7 @@ class DiyTables:
         import polars as pl
 
         found: dict[str, pl.DataFrame] = {}
-        for name, frame in dict(tables).items():
+        for name, frame in tables.items():
             table = _table_of(str(name))
             if table is None:
                 raise InputRefused(f"no DIY table is called {name!r}", remedy="use person, diagnosis, ndc, hcpcs")
@@ -104,8 +104,8 @@ def read_diy(folder: str | os.PathLike[str]) -> DiyTables:
     Parameters
     ----------
     folder : path
-        Holds PERSON.csv, DIAG.csv and, where there are any, NDC.csv and HCPCS.csv (any case; Parquet too). Every column is
-        read as text, so that leading zeros stay.
+        Holds PERSON.csv, DIAG.csv and, where there are any, NDC.csv and HCPCS.csv (any case; Parquet too). Every column
+        is read as text, so that leading zeros stay.
 
     Raises
     ------
@@ -138,10 +138,8 @@ def _read(path: Path, table: str) -> pl.DataFrame:
     if path.stat().st_size == 0:
         raise InputRefused("the file is empty", where=str(path), rule="FILE-002", remedy="add the header and rows")
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = pl.read_parquet(path)
-        else:
-            frame = pl.read_csv(path, infer_schema=False)
+        is_parquet = path.suffix.lower() == ".parquet"
+        frame = pl.read_parquet(path) if is_parquet else pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputRefused(
             "the file cannot be read as a table",

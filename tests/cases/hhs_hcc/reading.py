@@ -9,7 +9,6 @@ import functools
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +135,3 @@ def by_year(cases: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     for case in cases:
         found[case["benefit_year"]].append(case)
     return dict(sorted(found.items()))
-
-
-def day_text(day: date) -> str:
-    """A date in the layout YYYYMMDD."""
-    return day.strftime("%Y%m%d")

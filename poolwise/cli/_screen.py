@@ -1,0 +1,82 @@
+"""What a command shows: tables for people, one JSON document for programs, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["json_document", "new_table", "plural", "progress", "screen"]
+
+_WIDTH_OF_A_PIPE = 110
+
+
+def screen() -> Console:
+    """Return standard output for people; without colors and of a fixed width when it is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=_WIDTH_OF_A_PIPE)
+    return console
+
+
+def new_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """Return an empty table; `columns` are headings with ``left`` or ``right``. The last one takes the spare width."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim"
+    )
+    for heading, side in columns:
+        table.add_column(heading, justify=side, no_wrap=side == "right")  # type: ignore[arg-type]
+    return table
+
+
+def json_document(document: dict[str, Any]) -> None:
+    """Write one JSON document to standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "file"), plural(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+@contextmanager
+def progress(steps: int) -> Iterator[Callable[[str], None]]:
+    """Yield a function that names the step that begins; a bar on standard error shows it, on terminals only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn("line"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=steps)
+        begun = 0
+
+        def begin(step: str) -> None:
+            nonlocal begun
+            bar.update(task, description=f"{step:<28}", completed=begun)
+            begun += 1
+
+        yield begin
+        bar.update(task, completed=steps)
