@@ -27,30 +27,39 @@ period AS (
 ),
 aged AS (
     SELECT e.rowid::INTEGER AS pid, e.enrollee_id, e.birth_date, CASE e.sex WHEN 'M' THEN 1 ELSE 2 END::TINYINT AS sex,
-           date_sub('year', e.birth_date, p.last_day)::SMALLINT AS age_last, p.days
+           ({BENEFIT_YEAR - 1} - year(e.birth_date))::SMALLINT AS age_before, p.last_day, p.days,
+           CASE WHEN month(e.birth_date) = 2 AND day(e.birth_date) = 29 THEN DATE '{BENEFIT_YEAR}-03-01'
+                ELSE make_date({BENEFIT_YEAR}, month(e.birth_date), day(e.birth_date)) END AS birthday
     FROM enrollees e JOIN period p USING (enrollee_id)
     WHERE p.last_day >= e.birth_date
 ),
+timed AS (SELECT *, (age_before + (last_day >= birthday)::SMALLINT)::SMALLINT AS age_last FROM aged),
 unit AS MATERIALIZED (
     SELECT a.*, m.months,
            CASE WHEN age_last >= 21 THEN 0 WHEN age_last >= 2 THEN 1 ELSE 2 END::TINYINT AS model
-    FROM aged a JOIN months_by_days m USING (days)
+    FROM timed a JOIN months_by_days m USING (days)
 )"""
 
+# Materialized, or the planner takes the large join by enrollee before the crosswalk has sorted out most rows.
 _HITS_FROM_TEXT = f"""
+mapped AS MATERIALIZED (
+    SELECT d.enrollee_id, d.service_date, x.hcc, x.mce_age_min, x.mce_age_max, x.split_age_min, x.split_age_max,
+           x.split_sex
+    FROM diagnoses d
+    JOIN crosswalk x ON x.icd10 = d.diagnosis_code
+    WHERE d.service_date BETWEEN {_FIRST} AND {_LAST}
+      AND CASE WHEN d.service_date < {_SECOND_WINDOW} THEN x.valid_first ELSE x.valid_second END
+),
 hit AS MATERIALIZED (
     SELECT DISTINCT pid, model, hcc
     FROM (
-        SELECT u.pid, u.model, x.hcc, u.age_last, d.service_date, x.mce_age_min, x.mce_age_max,
-               date_sub('year', u.birth_date, d.service_date) AS age
-        FROM diagnoses d
-        JOIN crosswalk x ON x.icd10 = d.diagnosis_code
+        SELECT u.pid, u.model, d.hcc, u.age_last, d.mce_age_min, d.mce_age_max,
+               u.age_before + (d.service_date >= u.birthday)::SMALLINT AS age
+        FROM mapped d
         JOIN unit u ON u.enrollee_id = d.enrollee_id
-        WHERE d.service_date BETWEEN {_FIRST} AND {_LAST} AND d.service_date >= u.birth_date
-          AND CASE WHEN d.service_date < {_SECOND_WINDOW} THEN x.valid_first ELSE x.valid_second END
-          AND u.age_last BETWEEN x.split_age_min AND x.split_age_max AND x.split_sex IN (0, u.sex)
+        WHERE u.age_last BETWEEN d.split_age_min AND d.split_age_max AND d.split_sex IN (0, u.sex)
     )
-    WHERE age BETWEEN age_last - 1 AND age_last AND age BETWEEN mce_age_min AND mce_age_max
+    WHERE age >= 0 AND age BETWEEN age_last - 1 AND age_last AND age BETWEEN mce_age_min AND mce_age_max
 )"""
 
 _HITS_FROM_INTEGERS = """

@@ -75,14 +75,16 @@ def owners_of(frame: pl.DataFrame, table: str, enrollment: Enrollment) -> np.nda
     if enrollment.scope_keys is None:
         scopes = np.append(enrollment.scope_of_owner, -1)
         by_owner: np.ndarray = np.where(scopes < 0, _NOBODY, scopes).astype(np.uint32)
-        return by_owner[number]
+        scope_of_row: np.ndarray = by_owner[number]
+        return scope_of_row
     owner = pl.DataFrame({"owner": pl.Series(number, dtype=pl.UInt32)})
     columns = [c for c in enrollment.scope_keys.columns if c not in ("owner", "scope")]
     owner = owner.with_columns(frame[c].cast(pl.String).alias(c) for c in columns)
     found = owner.join(
         enrollment.scope_keys, on=["owner", *columns], how="left", nulls_equal=True, maintain_order="left"
     )
-    return found["scope"].fill_null(_NOBODY).to_numpy()
+    scope: np.ndarray = found["scope"].fill_null(_NOBODY).to_numpy()
+    return scope
 
 
 def arrange_diagnoses(frame: pl.DataFrame, enrollment: Enrollment, model: YearModel, findings: Findings) -> Diagnoses:
@@ -109,9 +111,7 @@ def arrange_diagnoses(frame: pl.DataFrame, enrollment: Enrollment, model: YearMo
 
 def _days(frame: pl.DataFrame, table: str) -> np.ndarray:
     """Return service dates as days since 1970-01-01."""
-    days: np.ndarray = (
-        _frames.date_column(frame, table, "service_date").to_physical().fill_null(MISSING_DAY).to_numpy()
-    )
+    days: np.ndarray = _frames.date_column(frame, table, "service_date").to_physical().fill_null(MISSING_DAY).to_numpy()
     return days
 
 

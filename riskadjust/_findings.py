@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Findings"]
+__all__ = ["Findings", "rule_texts"]
 
 _QUARANTINE = ("quarantine", "quarantine_orphan")
 _REFUSING = (*_QUARANTINE, "reject_record", "keep_one", "exclude_from_year")
@@ -54,7 +54,7 @@ class Findings:
         counted = [(r, t, self._actions.get((r, t)), n) for (r, t), n in sorted(self._counts.items())]
         return (
             pl.DataFrame(counted, schema=schema, orient="row")
-            .join(_rule_texts(), on="rule_id", how="left", maintain_order="left")
+            .join(rule_texts(), on="rule_id", how="left", maintain_order="left")
             .select(
                 "rule_id",
                 "table",
@@ -82,14 +82,15 @@ class Findings:
         import polars as pl
 
         lines = []
-        for table, rows in self._inputs.items():
+        for table, rows in sorted(self._inputs.items()):
             out = sum(p.height for p in self._refused[table])
             lines.append({"table": table, "input": rows, "accepted": rows - out, "rejected": out})
         schema = {"table": pl.String, "input": pl.Int64, "accepted": pl.Int64, "rejected": pl.Int64}
         return pl.DataFrame(lines, schema=schema)
 
 
-def _rule_texts() -> pl.DataFrame:
+def rule_texts() -> pl.DataFrame:
+    """Return rule_id, severity, action, condition, basis of every rule that scoring can name."""
     import polars as pl
 
     from data_specs import table

@@ -45,6 +45,7 @@ class Pools(NamedTuple):
     codes_by_hcc: dict[str, list[str]]
     families: list[list[str]]
     severe: list[str]
+    interactions: list[list[list[str]]]
     ndcs: dict[str, list[str]]
     hcpcs: dict[str, list[str]]
     variants: dict[str, list[str]]
@@ -110,6 +111,16 @@ def severe_hccs(tables: dict[str, Any], model: str) -> list[str]:
     return sorted(hccs)
 
 
+def interactions(tables: dict[str, Any], model: str) -> list[list[list[str]]]:
+    """The clauses of every RXC x HCC interaction, each a list of members."""
+    return [
+        [[member for member, _, _ in rows] for rows in rule["clauses"].values()]
+        for _, rules in tables["rules"].get(model, [])
+        for rule in rules
+        if rule["kind"] == "rxc_hcc_interaction"
+    ]
+
+
 def variants_by_metal(tables: dict[str, Any]) -> dict[str, list[str]]:
     """Metal -> the variants with a published factor for it; "any" -> every variant of the year."""
     rows = [row for row in tables["csr"] if row["hios_variant"]]
@@ -142,6 +153,7 @@ def pools_of(tables: dict[str, Any], model: str) -> Pools:
         codes_by_hcc=dict(by_hcc),
         families=[family for family in families(tables, model) if any(hcc in by_hcc for hcc in family)],
         severe=[hcc for hcc in severe_hccs(tables, model) if hcc in by_hcc],
+        interactions=interactions(tables, model),
         ndcs={name: sorted(codes) for name, codes in sorted(drugs["ndc"].items())},
         hcpcs={name: sorted(codes) for name, codes in sorted(drugs["hcpcs"].items())},
         variants=variants_by_metal(tables),
@@ -306,6 +318,26 @@ def draw_drugs(rng: random.Random, pools: Pools, benefit_year: int) -> list[dict
     return drugs
 
 
+def aimed_codes(rng: random.Random, pools: Pools, model: str) -> list[tuple[str, str]]:
+    """(kind, code) pairs that chance would seldom bring together: RXC x HCC interactions, cells of the infant grid."""
+    if model == "infant" and rng.random() < 0.4:
+        births = [hcc for hcc in pools.codes_by_hcc if "HCC242" <= hcc <= "HCC249"]
+        hccs = [rng.choice(births)]
+        if rng.random() < 0.6:
+            hccs.append(rng.choice(sorted(set(rng.choice(pools.families)) & set(pools.codes_by_hcc)) or hccs))
+        return [("icd10", rng.choice(pools.codes_by_hcc[hcc])) for hcc in hccs]
+    if not pools.interactions or rng.random() > 0.15:
+        return []
+    aimed = []
+    for members in rng.choice(pools.interactions):
+        member = rng.choice([name for name in members if name in pools.codes_by_hcc or name in pools.ndcs])
+        if member in pools.ndcs:
+            aimed.append(("ndc", rng.choice(pools.ndcs[member])))
+        else:
+            aimed.append(("icd10", rng.choice(pools.codes_by_hcc[member])))
+    return aimed
+
+
 # ---- frames ----
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -338,12 +370,12 @@ def one_enrollee(rng: random.Random, pools: Pools, benefit_year: int, model: str
         {"diagnosis_code": written(rng, code), "service_date": draw_day(rng, benefit_year, birth_date, last_day)}
         for code in draw_codes(rng, pools)
     ]
-    if model == "infant" and rng.random() < 0.35:
-        birth_hcc = rng.choice([hcc for hcc in pools.codes_by_hcc if "HCC242" <= hcc <= "HCC249"])
-        day = max(birth_date, date(benefit_year, 1, 1))
-        diagnoses.append({"diagnosis_code": rng.choice(pools.codes_by_hcc[birth_hcc]), "service_date": day})
+    aimed = aimed_codes(rng, pools, model)
+    day = max(birth_date, date(benefit_year, 1, 1))
+    diagnoses += [{"diagnosis_code": code, "service_date": day} for kind, code in aimed if kind == "icd10"]
+    drugs = [{"code_type": kind, "code": code, "service_date": day} for kind, code in aimed if kind != "icd10"]
     person = {"birth_date": birth_date, "sex": rng.choice("MF"), "spans": spans, "diagnoses": diagnoses}
-    return person | {"drugs": draw_drugs(rng, pools, benefit_year)}
+    return person | {"drugs": drugs + draw_drugs(rng, pools, benefit_year)}
 
 
 def population(benefit_year: int, model: str, size: int, seed: int) -> Population:

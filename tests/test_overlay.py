@@ -431,7 +431,7 @@ def test_a_folder_with_nothing_to_add_is_refused(tmp_path, make):
 
 def test_a_whole_year_goes_through_the_checked_way_in(tmp_path):
     source = tmp_path / "source"
-    names = [n for n in ("hcc_label", "hcc_hierarchy", "rxc_hierarchy", "demographic_bands")]
+    names = ["hcc_label", "hcc_hierarchy", "rxc_hierarchy", "demographic_bands"]
     for name in names:
         rows = data_specs.table(f"hhs_hcc/{name}", year=2025).with_columns(pl.lit(2031).alias("benefit_year"))
         write(rows, source / f"{name}.csv")

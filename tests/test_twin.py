@@ -126,9 +126,7 @@ def test_twin(benefit_year, model):
 @pytest.mark.parametrize("model", oracle.MODELS)
 @pytest.mark.parametrize("benefit_year", YEARS)
 def test_twin_of_ten_thousand(benefit_year, model):
-    check_population(
-        generate.population(benefit_year, model, 10_000, 2, oracle.load_tables(benefit_year)), benefit_year
-    )
+    check_population(generate.population(benefit_year, model, 10_000, 2), benefit_year)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings))

@@ -54,7 +54,7 @@ class DiyTables:
     @classmethod
     def of(cls, tables: DiyTables | Mapping[str, Any]) -> DiyTables:
         """Return tables from a mapping with the keys person, diagnosis, ndc, hcpcs (or the names of the files)."""
-        if isinstance(tables, cls):
+        if isinstance(tables, DiyTables):
             return tables
         import polars as pl
 

@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["demo_command"]
 
 _STATE, _BENEFIT_YEAR = "NY", 2025
-_EXPLAINED = 5
+_MOST_VARIABLES = 7
 _PAGE = "summary.html"
 
 
 def demo_command(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poolwise-demo"),
-    enrollees: Annotated[int, typer.Option(help="How many people the market has.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Another seed, another market.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("poolwise-demo"),
+    enrollees: Annotated[int, typer.Option(metavar="NUMBER", help="How many people the market has.")] = 20_000,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another seed, another market.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Score a made-up market of one state and leave a folder with inputs, scores and a page."""
+    """Score a made-up market and draw a page.
+
+    Leaves a folder with the inputs, the scores, some of them taken apart, the findings and summary.html.
+    """
     from data_specs._manifest import describe_run, publishing, write_manifest
     from poolwise.cli._screen import json_document, progress, screen
 
@@ -89,11 +92,10 @@ def _telling(result: Scores) -> list[str]:
     import polars as pl
 
     one_line = result.scores.filter(~pl.col("enrollee_id").is_duplicated())
-    by_length = one_line.with_columns(pl.col("variables").list.len().alias("length"))
-    by_length = by_length.filter(pl.col("length") <= _EXPLAINED + 2).sort(
-        "length", "enrollee_id", descending=[True, False]
-    )
-    return by_length.group_by("model", maintain_order=True).head(2)["enrollee_id"].to_list()
+    length = pl.col("variables").list.len()
+    told = one_line.filter(length <= _MOST_VARIABLES).sort(length, "enrollee_id", descending=[True, False])
+    by_model = told.group_by("model", maintain_order=True).head(2).sort("model", maintain_order=True)
+    return by_model["enrollee_id"].to_list()
 
 
 def _draw(outcome: Outcome, market: dict[str, pl.DataFrame], folder: Path) -> bool:
@@ -122,7 +124,7 @@ def _show(console: Any, outcome: Outcome, out: Path, page: Path | None) -> None:
 
     outcome.show(console)
     if outcome.explanation is not None and outcome.explanation.height:
-        first = outcome.explanation["enrollee_id"][0]
+        first = _telling(outcome.result)[0]
         console.print("A score taken apart:")
         show_explanation(console, outcome.explanation.filter(pl.col("enrollee_id") == first))
     # Not wrapped by the console: paths and commands are copied as one piece.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import polars as pl
 
 from data_specs.errors import OutputRefused
 from poolwise.cli._faults import FINDINGS, FINE, PARTIAL
-from poolwise.cli._screen import new_table, plural
+from poolwise.cli._screen import plural, show_table
 from poolwise.report import _summary
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "diy_explanation", "show_explanation"]
 
 _LISTS = ("hccs", "rxcs", "variables")
+_MOST_CODES = 6
 _HEADINGS = (
     ("model", "left"),
     ("metal", "left"),
@@ -60,6 +62,7 @@ class Outcome:
         self.result, self.explanation, self.partial = result, explanation, partial
         self.scores = result.scores if explain else result.scores.drop(_LISTS)
         self.notes = list(notes or ())
+        self.counts = _summary.in_reading_order(result.counts)
         self.summary = _summary.by_model_and_metal(result.scores)
         self.total = _summary.overall(result.scores)
         if result.scores.height == 0:
@@ -80,7 +83,7 @@ class Outcome:
             if self.explanation is not None:
                 _write(self.explanation, folder / f"explanation.{form}")
             _write(self.result.findings, folder / "findings.csv")
-            _write(self.result.counts, folder / "counts.csv")
+            _write(self.counts, folder / "counts.csv")
             _write(self.summary, folder / "summary.csv")
             for table, rows in self.result.rejected.items():
                 if rows.height:
@@ -98,7 +101,7 @@ class Outcome:
             "benefit_year": result.benefit_year,
             "summary": self.summary.to_dicts(),
             "total": self.total.to_dicts()[0] if self.total.height else None,
-            "counts": result.counts.to_dicts(),
+            "counts": self.counts.to_dicts(),
             "findings": result.findings.to_dicts(),
             "uncertain": result.uncertain.to_dicts(),
             "settings": result.settings,
@@ -111,7 +114,7 @@ class Outcome:
     def show(self, console: Console) -> None:
         """Show the run to a person."""
         _show_summary(console, self)
-        _show_counts(console, self.result.counts)
+        _show_counts(console, self.counts)
         _show_findings(console, self.result.findings)
         _show_uncertain(console, self.result.uncertain)
         for note in self.notes:
@@ -168,14 +171,10 @@ def _as_text(column: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _show_summary(console: Console, outcome: Outcome) -> None:
-    result = outcome.result
-    table = new_table(f"HHS-HCC risk scores, benefit year {result.benefit_year}", _HEADINGS)
-    last = outcome.summary.height - 1
-    for number, row in enumerate(outcome.summary.rows()):
-        table.add_row(*_summary_cells(row), end_section=number == last)
-    for row in outcome.total.rows():
-        table.add_row(*_summary_cells(row))
-    console.print(table)
+    title = f"HHS-HCC risk scores, benefit year {outcome.result.benefit_year}"
+    rows = [_summary_cells(row) for row in outcome.summary.rows()]
+    total = _summary_cells(outcome.total.row(0)) if rows else []
+    show_table(console, title, _HEADINGS, rows, total=total)
 
 
 def _summary_cells(row: tuple[Any, ...]) -> list[str]:
@@ -196,10 +195,9 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _show_counts(console: Console, counts: pl.DataFrame) -> None:
-    table = new_table("Rows", [("table", "left"), ("input", "right"), ("accepted", "right"), ("rejected", "right")])
-    for name, *numbers in counts.rows():
-        table.add_row(name, *(f"{n:,}" for n in numbers))
-    console.print(table)
+    columns = [("table", "left"), ("input", "right"), ("accepted", "right"), ("rejected", "right")]
+    rows = [[name, *(f"{n:,}" for n in numbers)] for name, *numbers in counts.rows()]
+    show_table(console, "Rows", columns, rows)
 
 
 def _show_findings(console: Console, findings: pl.DataFrame) -> None:
@@ -207,44 +205,47 @@ def _show_findings(console: Console, findings: pl.DataFrame) -> None:
         console.print("No findings.")
         return
     columns = [("rule", "left"), ("severity", "left"), ("table", "left"), ("rows", "right"), ("what", "left")]
-    table = new_table("Findings", columns)
+    found = findings.select("rule_id", "severity", "table", "rows", "condition").rows()
+    rows = [[rule, severity, table, f"{number:,}", what] for rule, severity, table, number, what in found]
     styles = {"error": "bold red", "warning": "yellow"}
-    for row in findings.select("rule_id", "severity", "table", "rows", "condition").rows():
-        rule, severity, name, rows, condition = row
-        table.add_row(rule, severity, name, f"{rows:,}", condition, style=styles.get(severity, ""))
-    console.print(table)
+    show_table(console, "Findings", columns, rows, styles=[styles.get(row[1], "") for row in rows])
 
 
 def _show_uncertain(console: Console, uncertain: pl.DataFrame) -> None:
     if uncertain.height == 0:
         console.print("No figure marked uncertain took part.")
         return
-    table = new_table("Uncertain figures that took part", [("scores", "right"), ("figure", "left"), ("table", "left")])
-    for name, what, number in uncertain.select("table", "what", "enrollees").rows():
-        table.add_row(f"{number:,}", what, name)
-    console.print(table)
+    columns = [("scores", "right"), ("figure", "left"), ("table", "left")]
+    rows = [[f"{number:,}", what, table] for table, what, number in uncertain.rows()]
+    show_table(console, "Uncertain figures that took part", columns, rows)
 
 
 def show_explanation(console: Console, explanation: pl.DataFrame) -> None:
     """Show the scores of some enrollees taken apart, a table for each line of scores."""
     shown = ("variable", "coefficient", "evidence", "metal_level")
     keys = [c for c in explanation.columns if c not in shown]
+    columns = [("variable", "left"), ("coefficient", "right"), ("caused by", "left")]
+    columns = columns if "evidence" in explanation.columns else columns[:2]
     for lines in explanation.partition_by([*keys, "metal_level"], maintain_order=True):
         first = lines.row(0, named=True)
-        parts = [str(first[k]) for k in keys if first[k] is not None]
-        columns = [("variable", "left"), ("coefficient", "right"), ("caused by", "left")]
-        with_evidence = "evidence" in lines.columns
-        table = new_table("  ".join([*parts, first["metal_level"]]), columns if with_evidence else columns[:2])
-        for line in lines.rows(named=True):
-            cells = [line["variable"], f"{line['coefficient']:.3f}"]
-            table.add_row(*cells, *([_evidence(line["evidence"])] if with_evidence else []))
-        total = sum(round(c * 1000) for c in lines["coefficient"].to_list()) / 1000
-        table.add_section()
-        table.add_row("risk score", f"{total:.3f}")
-        console.print(table)
+        title = "  ".join(str(first[k]) for k in (*keys, "metal_level") if first[k] is not None)
+        rows = [_explained(line)[: len(columns)] for line in lines.rows(named=True)]
+        total = math.fsum(lines["coefficient"].to_list())
+        show_table(console, title, columns, rows, total=["risk score", f"{total:.3f}"])
+
+
+def _explained(line: dict[str, Any]) -> list[str]:
+    return [line["variable"], f"{line['coefficient']:.3f}", _evidence(line.get("evidence", []))]
 
 
 def _evidence(events: list[dict[str, Any]]) -> str:
-    shown = [" ".join(str(v) for v in event.values() if v is not None) for event in events[:4]]
-    more = len(events) - len(shown)
-    return "; ".join(shown) + (f"; and {plural(more, 'more code')}" if more > 0 else "")
+    """Return the codes of sorted events, each with its first date and how many more there are."""
+    by_code: dict[str, list[Any]] = {}
+    for event in events:
+        by_code.setdefault(event["code"], []).append(event["service_date"])
+    shown = []
+    for code, dates in list(by_code.items())[:_MOST_CODES]:
+        more = f" (+{len(dates) - 1})" if len(dates) > 1 else ""
+        shown.append(" ".join([code, *(str(d) for d in dates[:1] if d is not None)]) + more)
+    rest = len(by_code) - len(shown)
+    return "; ".join(shown) + (f"; and {plural(rest, 'more code')}" if rest > 0 else "")

@@ -34,24 +34,31 @@ def score_command(
     folder: Annotated[
         Path, typer.Argument(help="Folder in the DIY layout (PERSON.csv, DIAG.csv ...) or of tables (enrollees.csv ...).")
     ],
-    benefit_year: Annotated[int, typer.Option(help="The year whose published tables are used.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the results; replaced as a whole if it is one.")] = None,
+    benefit_year: Annotated[int, typer.Option(metavar="YEAR", help="The year whose published tables are used.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Take the scores apart, variable by variable.")] = False,
     enrollee_id: Annotated[
-        list[str] | None, typer.Option("--id", help="Explain this enrollee only, on the screen; may be repeated.")
+        list[str] | None, typer.Option("--id", metavar="ENROLLEE_ID", help="Explain this enrollee only, on the screen; may be repeated.")
     ] = None,
     page: Annotated[bool, typer.Option("--page", help="Also write summary.html, to be shared, into the folder.")] = False,
     form: Annotated[Form, typer.Option("--format", help="File format of scores and explanation.")] = Form.parquet,
     tables: Annotated[
-        list[Path] | None, typer.Option(help="Folder of your own tables, on top of ours; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
     ] = None,
-    setting: Annotated[list[str] | None, typer.Option(help="A setting as name=value; may be repeated.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A declared setting; may be repeated.")
+    ] = None,
     allow_proposed: Annotated[
         bool, typer.Option("--allow-proposed", help="Score a year whose coefficients are a proposed rule.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Score a year of enrollees: HHS-HCC risk scores, explained down to the codes that caused them."""
+    """Score a year of enrollees (HHS-HCC).
+
+    Every score can be taken apart, down to the codes that caused it. Rows that cannot be used are counted, by rule, and
+    written out.
+    """
     from poolwise.cli._screen import json_document, screen
 
     job = Job(
@@ -253,7 +260,7 @@ def _outcome(job: Job, scored: Scored) -> Outcome:
         missing = len(set(job.enrollee_ids) - set(scored.explanation["enrollee_id"].to_list()))
         if missing:
             partial = True
-            notes.append(f"{missing} of the {len(set(job.enrollee_ids))} ids to explain have no score")
+            notes.append(f"ids to explain that have no score: {missing} of {len(set(job.enrollee_ids))}")
     return Outcome(scored.result, explain=job.explain, explanation=scored.explanation, notes=notes, partial=partial)
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-__all__ = ["json_document", "new_table", "plural", "progress", "screen"]
+__all__ = ["json_document", "plural", "progress", "screen", "show_table"]
 
 _WIDTH_OF_A_PIPE = 110
 
@@ -27,17 +26,32 @@ def screen() -> Console:
     return console
 
 
-def new_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    """Return an empty table; `columns` are headings with ``left`` or ``right``. The last one takes the spare width."""
+def show_table(
+    console: Console,
+    title: str,
+    columns: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    *,
+    total: Sequence[str] = (),
+    styles: Sequence[str] = (),
+) -> None:
+    """Show a table; `columns` are headings with ``left`` or ``right``, `total` a last row set apart."""
     from rich import box
     from rich.table import Table
 
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim"
-    )
-    for heading, side in columns:
-        table.add_column(heading, justify=side, no_wrap=side == "right")  # type: ignore[arg-type]
-    return table
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for place, (heading, side) in enumerate(columns):
+        # Names and numbers are read as one piece; what stands between and after them may be folded.
+        table.add_column(heading, justify=side, no_wrap=place == 0 or side == "right")  # type: ignore[arg-type]
+    for number, row in enumerate(rows):
+        is_last = bool(total) and number == len(rows) - 1
+        table.add_row(*row, end_section=is_last, style=styles[number] if styles else "")
+    if total:
+        table.add_row(*total)
+    # The heading stands outside the table, which would fold it to its own width.
+    console.print(title, style="bold")
+    console.print(table)
+    console.print()
 
 
 def json_document(document: dict[str, Any]) -> None:

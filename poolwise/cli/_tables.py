@@ -16,7 +16,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="List, show and add tables of published figures.", rich_markup_mode=None)
 
-_Overlays = Annotated[list[Path] | None, typer.Option(help="Folder of your own tables, on top of ours; may be repeated.")]
+_Overlays = Annotated[
+    list[Path] | None, typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated.")
+]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -27,26 +29,24 @@ def list_tables(context: typer.Context, tables: _Overlays = None, as_json: _AsJs
     if context.invoked_subcommand is not None:
         return
     from data_specs import catalog
-    from poolwise.cli._screen import json_document, new_table, screen
+    from poolwise.cli._screen import json_document, screen, show_table
 
     held = catalog()
     if as_json:
         json_document({"command": "tables", "tables": held.to_dicts()})
         return
     columns = [("name", "left"), ("years", "left"), ("rows", "right"), ("supplied by", "left"), ("title", "left")]
-    table = new_table("Tables of published figures", columns)
-    for row in held.select("name", "years", "rows", "supplied_by", "title").rows():
-        name, years, rows, supplier, title = row
-        table.add_row(name, years, f"{rows:,}", supplier, title)
+    found = held.select("name", "years", "rows", "supplied_by", "title").rows()
+    rows = [[name, years, f"{number:,}", supplier, title] for name, years, number, supplier, title in found]
     console = screen()
-    console.print(table)
+    show_table(console, "Tables of published figures", columns, rows)
     console.print("One of them: poolwise tables show NAME [--year YEAR]")
 
 
 @app.command(name="show")
 def show_table(
     name: Annotated[str, typer.Argument(help="Name as in the list, for example hhs_hcc/coefficients.")],
-    year: Annotated[int | None, typer.Option(help="Only the rows of this year.")] = None,
+    year: Annotated[int | None, typer.Option(metavar="YEAR", help="Only the rows of this year.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 20,
     tables: _Overlays = None,
     as_json: _AsJson = False,
@@ -77,7 +77,7 @@ def show_table(
 
 
 def _show_contract(contract: Any) -> None:
-    from poolwise.cli._screen import new_table, screen
+    from poolwise.cli._screen import screen, show_table
 
     console = screen()
     console.print(f"{contract.full_name}: {contract.title}", style="bold")
@@ -85,23 +85,20 @@ def _show_contract(contract: Any) -> None:
     if contract.note:
         console.print(contract.note)
     console.print()
-    table = new_table("Columns", [("column", "left"), ("type", "left"), ("unit", "left"), ("meaning", "left")])
-    for column in contract.columns:
-        key = " (key)" if column.name in contract.key else ""
-        table.add_row(column.name + key, column.type, column.unit, column.about)
-    console.print(table)
+    columns = [("column", "left"), ("type", "left"), ("unit", "left"), ("meaning", "left")]
+    rows = [[c.name + (" (key)" if c.name in contract.key else ""), c.type, c.unit, c.about] for c in contract.columns]
+    show_table(console, "Columns", columns, rows)
 
 
 def _show_rows(frame: pl.DataFrame, rows: int, name: str, year: int | None) -> None:
-    from poolwise.cli._screen import new_table, plural, screen
+    from poolwise.cli._screen import plural, screen, show_table
 
     numbers = {c for c, d in frame.schema.items() if d.is_numeric()}
-    title = f"{plural(frame.height, 'row')}" + (f" of {year}" if year is not None else "")
-    table = new_table(title, [(c, "right" if c in numbers else "left") for c in frame.columns])
-    for row in frame.head(rows).rows():
-        table.add_row(*("" if v is None else str(v) for v in row))
+    title = plural(frame.height, "row") + (f" of {year}" if year is not None else "")
+    columns = [(c, "right" if c in numbers else "left") for c in frame.columns]
+    cells = [["" if v is None else str(v) for v in row] for row in frame.head(rows).rows()]
     console = screen()
-    console.print(table)
+    show_table(console, title, columns, cells)
     if frame.height > rows:
         console.print(f"{frame.height - rows:,} more: --rows N, or --json for all of {name}")
 
@@ -109,8 +106,8 @@ def _show_rows(frame: pl.DataFrame, rows: int, name: str, year: int | None) -> N
 @app.command(name="add")
 def add_command(
     folder: Annotated[Path, typer.Argument(help="Folder of tidy tables, one .csv or .parquet each.")],
-    family: Annotated[str, typer.Option(help="The family they belong to, for example hhs_hcc.")],
-    to: Annotated[Path, typer.Option(help="Your own folder of tables; afterwards --tables names it.")],
+    family: Annotated[str, typer.Option(metavar="NAME", help="The family they belong to, for example hhs_hcc.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Your own folder of tables; afterwards --tables names it.")],
     as_json: _AsJson = False,
 ) -> None:
     """Check a folder of tables and add them, as new tables or new revisions, to a folder of your own."""
@@ -118,7 +115,7 @@ def add_command(
 
     from data_specs import add_tables
     from poolwise.cli._faults import FINDINGS, FINE
-    from poolwise.cli._screen import json_document, new_table, screen
+    from poolwise.cli._screen import json_document, screen, show_table
 
     added = add_tables(folder, family=family, to=to)
     years = _years_that_score(to) if family == "hhs_hcc" else []
@@ -129,14 +126,12 @@ def add_command(
         json_document({**document, "exit_code": code})
         raise typer.Exit(code)
     columns = [("table", "left"), ("done", "left"), ("revision", "left"), ("rows", "right"), ("years", "left")]
-    table = new_table(f"Added to {to}", columns)
-    for one in added:
-        table.add_row(one.name, one.action, one.revision, f"{one.rows:,}", one.years)
     console = screen()
-    console.print(table)
+    rows = [[one.name, one.action, one.revision, f"{one.rows:,}", one.years] for one in added]
+    show_table(console, f"Added to {to}", columns, rows)
     _show_years(console, years)
-    console.print("Use them: poolwise score FOLDER --benefit-year YEAR --tables", end=" ")
-    typer.echo(str(to))
+    # Not wrapped by the console: a command is copied as one piece.
+    typer.echo(f"Use them: poolwise score FOLDER --benefit-year YEAR --tables {to}")
     raise typer.Exit(code)
 
 
@@ -156,7 +151,7 @@ def _years_that_score(folder: Path) -> list[dict[str, Any]]:
             except NotYetPublished:
                 status, what = "proposed", "scored with --allow-proposed only"
             except TableMissing as error:
-                status, what = "incomplete", error.what
+                status, what = "incomplete", error.what.partition(": ")[2]
             except TableRefused as error:
                 status, what = "contradictory", str(error)
             found.append({"benefit_year": year, "status": status, "what": what})
@@ -165,11 +160,14 @@ def _years_that_score(folder: Path) -> list[dict[str, Any]]:
 
 def _show_years(console: Any, years: list[dict[str, Any]]) -> None:
     from data_specs._registry import year_ranges
+    from poolwise.cli._screen import show_table
 
+    if not years:
+        return
     scored = [y["benefit_year"] for y in years if y["status"] == "scores"]
-    if years:
-        console.print(f"Benefit years that can be scored with them: {year_ranges(scored) or 'none'}")
-    for year in years:
-        if year["status"] != "scores":
-            style = "bold red" if year["status"] == "contradictory" else ""
-            console.print(f"  {year['benefit_year']} {year['status']}: {year['what']}", style=style)
+    rows = [[str(y["benefit_year"]), y["status"], y["what"]] for y in years if y["status"] != "scores"]
+    console.print(f"Benefit years that can be scored with them: {year_ranges(scored) or 'none'}")
+    if rows:
+        columns = [("year", "left"), ("status", "left"), ("what", "left")]
+        styles = ["bold red" if row[1] == "contradictory" else "" for row in rows]
+        show_table(console, "Other years", columns, rows, styles=styles)

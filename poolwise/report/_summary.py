@@ -9,14 +9,15 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AGE_BANDS", "SCORE_BANDS", "by_age_and_sex", "by_model_and_metal", "by_score", "overall"]
+__all__ = ["age_labels", "by_age_and_sex", "by_model_and_metal", "by_score", "in_reading_order", "overall"]
 
 _MODELS = ("adult", "child", "infant")
+_TABLES = ("enrollees", "enrollment_spans", "diagnoses", "drugs")
 _METALS = ("platinum", "gold", "silver", "expanded_bronze", "bronze", "catastrophic")
 # Digits that hold every score exactly: thousandths, and thousandths times a factor of four decimals.
 _SCORE_UNIT, _ADJUSTED_UNIT = 1_000, 10_000_000
-SCORE_BANDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-AGE_BANDS = (2, 10, 21, 30, 40, 50, 60)
+_SCORE_BANDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_AGE_BANDS = (2, 10, 21, 30, 40, 50, 60)
 
 
 def by_model_and_metal(scores: pl.DataFrame) -> pl.DataFrame:
@@ -48,17 +49,17 @@ def overall(scores: pl.DataFrame) -> pl.DataFrame:
 
 def by_score(scores: pl.DataFrame) -> pl.DataFrame:
     """Return band and lines: how many lines of scores lie in each band of risk_score, lower bounds included."""
-    labels = _band_labels(SCORE_BANDS, ".2f", " to ")
-    found = _counted(scores.select(_band("risk_score", SCORE_BANDS, labels)))
+    labels = _band_labels(_SCORE_BANDS, ".2f", " to ")
+    found = _counted(scores.select(_band("risk_score", _SCORE_BANDS, labels)))
     return _in_order(labels, found).with_columns(pl.col("lines").fill_null(0))
 
 
 def by_age_and_sex(scores: pl.DataFrame, sexes: pl.DataFrame) -> pl.DataFrame:
     """Return band, sex, people and mean_risk_score; `sexes` has enrollee_id and sex (M, F)."""
-    labels = _age_labels()
+    labels = age_labels()
     own = scores.join(sexes, on="enrollee_id", how="inner", validate="m:1")
     return (
-        own.with_columns(_band("age_last", AGE_BANDS, labels))
+        own.with_columns(_band("age_last", _AGE_BANDS, labels))
         .group_by("band", "sex")
         .agg(pl.col("enrollee_id").n_unique().alias("people"), _mean("risk_score", _SCORE_UNIT, "mean_risk_score"))
         .sort(_rank("band", labels), "sex")
@@ -77,7 +78,8 @@ def _figures() -> list[pl.Expr]:
 
 def _mean(column: str, unit: int, name: str) -> pl.Expr:
     whole = (pl.col(column) * unit).round().cast(pl.Int64)
-    return (whole.sum() / (pl.col(column).count() * unit)).fill_nan(None).alias(name)
+    # A count is 32 bits wide and would wrap when multiplied.
+    return (whole.sum() / (pl.col(column).count().cast(pl.Int64) * unit)).fill_nan(None).alias(name)
 
 
 def _rank(column: str, order: Sequence[str]) -> pl.Expr:
@@ -97,8 +99,14 @@ def _band_labels(bounds: Sequence[float], form: str, between: str) -> list[str]:
     return [f"under {shown[0]}", *middle, f"{shown[-1]} and more"]
 
 
-def _age_labels() -> list[str]:
-    starts = (0, *AGE_BANDS)
+def in_reading_order(counts: pl.DataFrame) -> pl.DataFrame:
+    """Return counts of tables as one reads them: enrollees first."""
+    return counts.sort(_rank("table", _TABLES), "table")
+
+
+def age_labels() -> list[str]:
+    """Return the names of the age bands, youngest first."""
+    starts = (0, *_AGE_BANDS)
     middle = [f"{low}-{high - 1}" for low, high in zip(starts, starts[1:], strict=False)]
     return [*middle, f"{starts[-1]}+"]
 

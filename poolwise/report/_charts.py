@@ -1,0 +1,126 @@
+"""Charts as SVG text, drawn without a browser; each in a wide and a narrow form for page and telephone."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from data_specs.errors import ExtraMissing
+
+if TYPE_CHECKING:
+    import altair as alt
+    import polars as pl
+
+__all__ = ["Chart", "age_chart", "score_chart"]
+
+_WIDTHS = {"wide": 680, "narrow": 340}
+_INK, _GRID, _BLUE, _ORANGE = "#1f2933", "#e4e7eb", "#2f6690", "#c8553d"
+_FONT = "Helvetica, Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart in its two widths, as SVG."""
+
+    wide: str
+    narrow: str
+
+
+def _altair() -> Any:
+    try:
+        import altair
+        import vl_convert  # noqa: F401 - altair draws with it
+    except ImportError as error:
+        raise ExtraMissing(
+            f"the page needs {error.name}, which is not installed", remedy="pip install 'poolwise[reports]'"
+        ) from None
+    return altair
+
+
+def score_chart(shares: pl.DataFrame) -> Chart:
+    """Return a bar for each band of scores: columns band, share (0 to 1, null where it is not shown)."""
+    alt = _altair()
+    bands = shares["band"].to_list()
+    # An axis of its own for three rows of figures would say less than the figure at each bar.
+    rows = [{"band": b, "share": s, "text": _percent(s)} for b, s in shares.select("band", "share").rows()]
+
+    def draw(width: int) -> alt.LayerChart:
+        base = alt.Chart(alt.Data(values=rows)).encode(
+            y=alt.Y("band:N", sort=bands, title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8)),
+        )
+        bars = base.mark_bar(color=_BLUE, height={"band": 0.72}).encode(
+            x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, _top(shares["share"])]))
+        )
+        text = base.mark_text(align="left", dx=5, color=_INK).encode(x="share:Q", text="text:N")
+        hidden = base.transform_filter("datum.share === null")
+        hidden = hidden.mark_text(align="left", dx=5, color="#7b8794").encode(x=alt.datum(0), text=alt.value("not shown"))
+        return (bars + text + hidden).properties(width=width - 110, height=24 * len(bands))
+
+    return _both(draw)
+
+
+def age_chart(means: pl.DataFrame, bands: list[str]) -> Chart:
+    """Return a line for each sex over the age bands: columns band, sex, mean_risk_score (null where it is not shown)."""
+    alt = _altair()
+    names = {"F": "women and girls", "M": "men and boys"}
+    rows = [
+        {"band": b, "sex": names[s], "mean": m} for b, s, m in means.select("band", "sex", "mean_risk_score").rows()
+    ]
+
+    def draw(width: int) -> alt.LayerChart:
+        sex = alt.Color(
+            "sex:N",
+            scale=alt.Scale(domain=list(names.values()), range=[_ORANGE, _BLUE]),
+            legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, labelLimit=0),
+        )
+        ages = alt.Axis(labelAngle=0 if width == _WIDTHS["wide"] else -45, ticks=False)
+        base = alt.Chart(alt.Data(values=rows)).encode(
+            x=alt.X("band:N", sort=bands, title="age on the last enrolled day", axis=ages),
+            y=alt.Y("mean:Q", title="mean risk score", axis=alt.Axis(tickCount=5, domain=False, ticks=False)),
+            color=sex,
+        )
+        lines = base.mark_line(strokeWidth=2.5)
+        points = base.mark_point(filled=True, size=46, opacity=1)
+        return (lines + points).properties(width=width - 60, height=230)
+
+    return _both(draw)
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return ""
+    return f"{share:.1%}" if share >= 0.001 or share == 0 else "under 0.1%"
+
+
+def _top(shares: pl.Series) -> float:
+    # Room for the figure at the end of the longest bar.
+    most = shares.max()
+    return 1.15 * most if isinstance(most, float) and most > 0 else 1.0
+
+
+def _both(draw: Any) -> Chart:
+    return Chart(**{name: _svg(draw(width)) for name, width in _WIDTHS.items()})
+
+
+def _svg(chart: Any) -> str:
+    styled = (
+        chart.configure_view(stroke=None)
+        .configure_axis(
+            labelFont=_FONT,
+            titleFont=_FONT,
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            labelColor=_INK,
+            titleColor=_INK,
+            gridColor=_GRID,
+            domainColor=_GRID,
+            labelLimit=0,
+        )
+        .configure_legend(labelFont=_FONT, labelFontSize=12, labelColor=_INK)
+        .configure_text(font=_FONT, fontSize=12)
+    )
+    buffer = io.StringIO()
+    styled.save(buffer, format="svg")
+    return buffer.getvalue()
