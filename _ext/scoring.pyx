@@ -6,6 +6,7 @@ list of instructions. Nothing here knows a year, an HCC or a coefficient.
 State words: 0-2 HCCs, 3 drug categories as mapped, 4-7 variables that rules set.
 """
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
@@ -83,6 +84,40 @@ cdef enum:
     MEMO_MONTHS = 13
 
 
+cdef struct Instruction:
+    # Set bit `mask` of word `target` (or count into fact `target`) when every clause holds. `gate` is a clause of one
+    # term: most instructions fail there, without a look at the lists of clauses and terms.
+    int32_t is_count
+    int32_t target
+    int32_t step
+    int32_t zeroes
+    int32_t gate_op
+    int32_t gate_index
+    int32_t gate_value
+    int32_t only_gate
+    int32_t first_clause
+    int32_t last_clause
+    uint64_t gate_mask
+    uint64_t mask
+
+
+cdef inline bint term_holds(int op, int index, int32_t value, uint64_t mask, const uint64_t* state,
+                            const int64_t* facts) noexcept nogil:
+    cdef int64_t fact
+    if op == ANY_SET:
+        return state[index] & mask != 0
+    if op == ANY_CLEAR:
+        return ~state[index] & mask != 0
+    fact = facts[index] - value
+    if op == EQUAL:
+        return fact == 0
+    if op == AT_LEAST:
+        return fact >= 0
+    if op == ABOVE:
+        return fact > 0
+    return fact <= 0
+
+
 cdef class Rules:
     """Compiled rules of one benefit year, as flat arrays.
 
@@ -112,6 +147,13 @@ cdef class Rules:
     cdef const int32_t[:, ::1] memo
     cdef int32_t first_day, second_window_day, last_day
     cdef bint memo_ready
+    cdef Instruction* program
+
+    def __cinit__(self):
+        self.program = NULL
+
+    def __dealloc__(self):
+        PyMem_Free(self.program)
 
     def __init__(self, *, code_first, code_rows, code_flags, crosswalk, hcc_drops, drug_drops, model_by_age,
                  model_payment, model_uses_drugs, model_age_bit, model_first_instruction, model_count_fact,
@@ -140,6 +182,41 @@ cdef class Rules:
         self.second_window_day = second_window_day
         self.last_day = last_day
         self.memo_ready = False
+        self.lay_out_program()
+
+    cdef int lay_out_program(self) except -1:
+        """Copy the instructions into structs, each with its gate: the first clause that has a single term."""
+        cdef Py_ssize_t number = self.instructions.shape[0]
+        cdef Py_ssize_t i
+        cdef int c, t
+        cdef Instruction* item
+        PyMem_Free(self.program)
+        self.program = <Instruction*>PyMem_Malloc((number + 1) * sizeof(Instruction))
+        if self.program == NULL:
+            raise MemoryError
+        for i in range(number):
+            item = &self.program[i]
+            item.is_count = self.instructions[i, 0]
+            item.target = self.instructions[i, 1]
+            item.first_clause = self.instructions[i, 2]
+            item.last_clause = self.instructions[i, 3]
+            item.step = self.instructions[i, 4]
+            item.zeroes = self.instructions[i, 5]
+            item.mask = 0 if item.is_count else self.instruction_masks[i, item.target]
+            item.gate_op = -1
+            item.gate_index = item.gate_value = item.only_gate = 0
+            item.gate_mask = 0
+            for c in range(item.first_clause, item.last_clause):
+                t = self.clauses[c, 0]
+                if self.clauses[c, 1] - t != 1:
+                    continue
+                item.gate_op = self.terms[t, 0]
+                item.gate_index = self.terms[t, 1]
+                item.gate_value = self.terms[t, 2]
+                item.gate_mask = self.term_masks[t]
+                item.only_gate = item.last_clause - item.first_clause == 1
+                break
+        return 0
 
     def set_memo(self, memo):
         """Give the scores of people without codes, by sex, age and months, so that they are looked up."""
@@ -216,58 +293,49 @@ cdef class Rules:
             rest &= rest - 1
         return drugs & ~dropped
 
-    cdef bint clause_holds(self, int clause, const uint64_t* state, const int64_t* facts) noexcept nogil:
-        cdef int t, op, index
-        cdef int64_t fact
-        for t in range(self.clauses[clause, 0], self.clauses[clause, 1]):
-            op = self.terms[t, 0]
-            index = self.terms[t, 1]
-            if op == ANY_SET:
-                if state[index] & self.term_masks[t]:
-                    return True
-                continue
-            if op == ANY_CLEAR:
-                if ~state[index] & self.term_masks[t]:
-                    return True
-                continue
-            fact = facts[index] - self.terms[t, 2]
-            if (op == EQUAL and fact == 0) or (op == AT_LEAST and fact >= 0) or \
-                    (op == ABOVE and fact > 0) or (op == AT_MOST and fact <= 0):
-                return True
-        return False
+    cdef bint clauses_hold(self, const Instruction* item, const uint64_t* state, const int64_t* facts) noexcept nogil:
+        cdef int c, t
+        cdef bint holds
+        for c in range(item.first_clause, item.last_clause):
+            holds = False
+            for t in range(self.clauses[c, 0], self.clauses[c, 1]):
+                if term_holds(self.terms[t, 0], self.terms[t, 1], self.terms[t, 2], self.term_masks[t], state, facts):
+                    holds = True
+                    break
+            if not holds:
+                return False
+        return True
 
     cdef void run_program(self, int model, uint64_t* state, int64_t* facts) noexcept nogil:
         """Set the variables of a model, step by step; members of a group are zeroed when their step ends."""
         cdef uint64_t pending[WORDS]
-        cdef int i, c, w, step, count
-        cdef bint holds, any_pending = False
+        cdef int i, w, count
+        cdef int32_t step = -1
+        cdef bint any_pending = False
+        cdef const Instruction* item
         for w in range(WORDS):
             pending[w] = 0
-        step = -1
         for i in range(self.model_first_instruction[model], self.model_first_instruction[model + 1]):
-            if self.instructions[i, 4] != step:
-                step = self.instructions[i, 4]
-                if any_pending:
-                    for w in range(WORDS):
-                        state[w] &= ~pending[w]
-                        pending[w] = 0
-                    any_pending = False
-            if self.instructions[i, 0] == 1:
+            item = &self.program[i]
+            if any_pending and item.step != step:
+                for w in range(WORDS):
+                    state[w] &= ~pending[w]
+                    pending[w] = 0
+                any_pending = False
+            step = item.step
+            if item.is_count:
                 count = 0
                 for w in range(WORDS):
                     count += poolwise_bit_count(state[w] & self.instruction_masks[i, w])
-                facts[self.instructions[i, 1]] = count
+                facts[item.target] = count
                 continue
-            holds = True
-            for c in range(self.instructions[i, 2], self.instructions[i, 3]):
-                if not self.clause_holds(c, state, facts):
-                    holds = False
-                    break
-            if not holds:
+            if item.gate_op >= 0 and not term_holds(item.gate_op, item.gate_index, item.gate_value, item.gate_mask,
+                                                    state, facts):
                 continue
-            w = self.instructions[i, 1]
-            state[w] |= self.instruction_masks[i, w]
-            if self.instructions[i, 5]:
+            if not item.only_gate and not self.clauses_hold(item, state, facts):
+                continue
+            state[item.target] |= item.mask
+            if item.zeroes:
                 any_pending = True
                 for w in range(WORDS):
                     pending[w] |= self.zero_masks[i, w]

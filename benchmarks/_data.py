@@ -1,7 +1,8 @@
 """Made-up years of any size for the benchmarks: text frames, with the share of diagnoses that have a crosswalk row.
 
-The draws are plain, because only sizes and shares matter to a clock: codes of the crosswalk are drawn with a skew (few
-codes make up most of the rows, as in claims), the others are well-formed codes outside it. Nobody in it exists.
+The draws are plain, because only sizes and shares matter to a clock. As in claims, the ill have most of the rows: 28 of
+100 enrollees have 60 of 100 diagnoses and all that map, each from a handful of conditions of their own that come back
+over the year. Codes are skewed too. Codes that do not map are well-formed ones outside the crosswalk. Nobody in it exists.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ BENEFIT_YEAR = 2025
 DIAGNOSES_PER_ENROLLEE = 10
 DRUGS_PER_ENROLLEE = 3
 UNMAPPED_CODES = 20_000
+ILL_SHARE, ILL_SHARE_OF_ROWS = 0.28, 0.6
+MOST_CONDITIONS = 8
 PLANS = 40
 _METALS = ("platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic")
 _METAL_SHARES = (0.02, 0.10, 0.55, 0.20, 0.11, 0.02)
@@ -42,11 +45,14 @@ class Year:
 def made_up_year(enrollees: int, *, mapped_share: float, seed: int = 1) -> Year:
     """Return a year of `enrollees` people with ten diagnoses each, of which `mapped_share` are crosswalk codes."""
     draw = np.random.default_rng(seed)
-    ids = _ids(enrollees)
+    ids = _ids(np.arange(enrollees))
     birth_year = _birth_years(draw, enrollees)
     births = _new_years_day(birth_year) + draw.integers(0, 365, enrollees)
     start, end = _stretches(draw, births)
-    rows = enrollees * DIAGNOSES_PER_ENROLLEE
+    is_ill = draw.random(enrollees) < ILL_SHARE
+    owner, ill_row = _owners(draw, is_ill, enrollees * DIAGNOSES_PER_ENROLLEE)
+    is_mapped = ill_row & (draw.random(len(owner)) < mapped_share / ILL_SHARE_OF_ROWS)
+    drug_owner, _ = _owners(draw, is_ill, enrollees * DRUGS_PER_ENROLLEE)
     return Year(
         enrollees=pl.DataFrame(
             {
@@ -55,15 +61,19 @@ def made_up_year(enrollees: int, *, mapped_share: float, seed: int = 1) -> Year:
                 "sex": pl.Series(["M", "F"]).gather(draw.integers(0, 2, enrollees).astype(np.uint32)),
             }
         ),
-        spans=_spans(draw, ids, start, end),
-        diagnoses=_events(draw, ids, start, end, _diagnosis_codes(draw, rows, mapped_share)),
-        drugs=_events(draw, ids, start, end, _drug_codes(draw, enrollees * DRUGS_PER_ENROLLEE)),
+        spans=_spans(draw, start, end),
+        diagnoses=_events(draw, owner, start, end, _diagnosis_codes(draw, owner, is_mapped, enrollees)),
+        drugs=_events(draw, drug_owner, start, end, _drug_codes(draw, len(drug_owner))),
     )
 
 
-def _ids(enrollees: int) -> pl.Series:
-    numbers = pl.int_range(1, enrollees + 1, eager=True).cast(pl.String).str.zfill(12)
-    return (pl.Series(["SYN-"]).new_from_index(0, enrollees) + numbers).alias("enrollee_id")
+def _ids(number: np.ndarray) -> pl.Series:
+    """Return ids of 16 characters, each row's text written for itself, in order, as if read from a file.
+
+    (A gather from a list of ids would share the list's text: rows then point all over it.)
+    """
+    text = pl.Series(number + 1).cast(pl.String).str.zfill(12).to_frame("number")
+    return text.select(pl.concat_str(pl.lit("SYN-"), "number").alias("enrollee_id"))["enrollee_id"]
 
 
 def _birth_years(draw: np.random.Generator, enrollees: int) -> np.ndarray:
@@ -87,9 +97,9 @@ def _stretches(draw: np.random.Generator, births: np.ndarray) -> tuple[np.ndarra
     return start, end
 
 
-def _spans(draw: np.random.Generator, ids: pl.Series, start: np.ndarray, end: np.ndarray) -> pl.DataFrame:
+def _spans(draw: np.random.Generator, start: np.ndarray, end: np.ndarray) -> pl.DataFrame:
     """Return a span per enrollee, and a second one, in another variant, for one in twelve."""
-    number = len(ids)
+    number = len(start)
     metal = draw.choice(len(_METALS), number, p=_METAL_SHARES)
     plan = metal * PLANS + draw.integers(0, PLANS, number)
     again = np.flatnonzero((draw.random(number) < 1 / 12) & (end > start + 60))
@@ -105,7 +115,7 @@ def _spans(draw: np.random.Generator, ids: pl.Series, start: np.ndarray, end: np
     names = pl.Series([f"00101NY{i:07d}" for i in range(PLANS * len(_METALS))])
     frame = pl.DataFrame(
         {
-            "enrollee_id": ids.gather(owner.astype(np.uint32)),
+            "enrollee_id": _ids(owner),
             "plan_id": names.gather(plan.astype(np.uint32)),
             "csr_variant": pl.Series(_SILVER_VARIANTS).gather(variant.astype(np.uint32)),
             "metal_level": pl.Series(_METALS).gather(metal.astype(np.uint32)),
@@ -117,7 +127,17 @@ def _spans(draw: np.random.Generator, ids: pl.Series, start: np.ndarray, end: np
     return frame.sort("_owner", "span_start").drop("_owner")
 
 
-def _diagnosis_codes(draw: np.random.Generator, rows: int, mapped_share: float) -> pl.DataFrame:
+def _owners(draw: np.random.Generator, is_ill: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return whose each row is, in no order, and whether that one is ill."""
+    ill, well = np.flatnonzero(is_ill), np.flatnonzero(~is_ill)
+    ill_row = draw.random(rows) < ILL_SHARE_OF_ROWS
+    owner = np.where(ill_row, ill[draw.integers(0, len(ill), rows)], well[draw.integers(0, len(well), rows)])
+    return owner, ill_row
+
+
+def _diagnosis_codes(
+    draw: np.random.Generator, owner: np.ndarray, is_mapped: np.ndarray, enrollees: int
+) -> pl.DataFrame:
     mapped = data_specs.table("hhs_hcc/icd10_to_cc", year=BENEFIT_YEAR)["icd10"].unique().sort()
     letters, digits = "ABCDEFGHIJKLMNOPQRSTVZ", "0123456789"
     made = [f"{a}{b}{c}{d}{e}" for a in letters for b in digits for c in digits for d in digits for e in digits]
@@ -126,9 +146,11 @@ def _diagnosis_codes(draw: np.random.Generator, rows: int, mapped_share: float) 
     mapped = mapped.gather(draw.permutation(len(mapped)).astype(np.uint32))
     names = pl.concat([mapped, outside])
     # A square: the first tenth of the codes takes a third of the rows.
-    skew = draw.random(rows) ** 2
-    is_mapped = draw.random(rows) < mapped_share
-    code = np.where(is_mapped, skew * len(mapped), len(mapped) + skew * len(outside)).astype(np.uint32)
+    own = (draw.random((enrollees, MOST_CONDITIONS)) ** 2 * len(mapped)).astype(np.uint32)
+    conditions = 1 + (draw.random(enrollees) ** 2 * MOST_CONDITIONS).astype(np.int64)
+    condition = (draw.random(len(owner)) * conditions[owner]).astype(np.int64)
+    other = len(mapped) + (draw.random(len(owner)) ** 2 * len(outside)).astype(np.uint32)
+    code = np.where(is_mapped, own[owner, condition], other).astype(np.uint32)
     return pl.DataFrame({"diagnosis_code": names.gather(code)})
 
 
@@ -145,16 +167,13 @@ def _drug_codes(draw: np.random.Generator, rows: int) -> pl.DataFrame:
 
 
 def _events(
-    draw: np.random.Generator, ids: pl.Series, start: np.ndarray, end: np.ndarray, codes: pl.DataFrame
+    draw: np.random.Generator, owner: np.ndarray, start: np.ndarray, end: np.ndarray, codes: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return events of people drawn with a skew, on covered days, in no order."""
-    rows = codes.height
-    owner = (draw.random(rows) ** 1.5 * len(ids)).astype(np.int64)
-    owner = (owner * 7_919 + 13) % len(ids)  # the often ill are spread over the ids
-    day = start[owner] + draw.random(rows) * (end - start + 1)[owner]
+    """Return events on covered days of their owners."""
+    day = start[owner] + draw.random(len(owner)) * (end - start + 1)[owner]
     return pl.DataFrame(
         [
-            ids.gather(owner.astype(np.uint32)),
+            _ids(owner),
             *codes.get_columns(),
             pl.Series("service_date", (_FIRST_DAY + day).astype(np.int32)).cast(pl.Date),
         ]

@@ -1,8 +1,8 @@
 """What a run leaves behind: one manifest, and an output folder that is published complete or not at all.
 
 A folder is written beside its place under another name and then takes its place in one step: by an exchange of two
-names where the system offers one (Linux, macOS), by two renames elsewhere. Between two renames the place is empty for an
-instant; a reader sees the old folder, none, or the new one, never a part. If the process dies in that instant, the
+names where the system offers one (Linux, macOS), by two renames elsewhere. Between two renames the place is empty for
+an instant; a reader sees the old folder, none, or the new one, never a part. If the process dies in that instant, the
 next run puts the old folder back.
 """
 
@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import sys
@@ -22,12 +23,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_specs._registry import digest_of, provenance
-from data_specs.errors import OutputRefused
+from data_specs.errors import OutputRefused, PoolwiseError
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MANIFEST", "describe_run", "digests", "product_version", "publishing", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "describe_run",
+    "digests",
+    "product_version",
+    "publishing",
+    "read_manifest",
+    "write_manifest",
+    "writing",
+]
 
 MANIFEST = "manifest.json"
 _PRODUCT = "poolwise"
@@ -130,7 +140,7 @@ def publishing(target: str | os.PathLike[str], *, inputs: Sequence[Path] = ()) -
     Parameters
     ----------
     target : path
-        Where the results shall be. May be missing, an empty folder, or an earlier result of poolwise, which is replaced.
+        Where the results shall be. May be missing, an empty folder, or an earlier result, which is replaced.
     inputs : sequence of path
         What the run reads: a target that holds it is refused, because replacing it would delete it.
 
@@ -146,26 +156,53 @@ def publishing(target: str | os.PathLike[str], *, inputs: Sequence[Path] = ()) -
         stands there still.
     """
     place = Path(target).expanduser().resolve()
-    try:
+    with writing(place):
         _restore(place)
         _check_place(place, inputs)
         staging = _make_beside(place)
-    except OutputRefused:
-        raise
-    except OSError as error:
-        what = f"the output folder cannot be written: {_reason(error)}"
-        raise _refused(what, place, "name a place where you may write") from None
     try:
         yield staging
         if read_manifest(staging) is None:
             raise AssertionError("a result is published only with its manifest")
-        _flush(staging)
-        _check_place(place, inputs)
-        _switch(staging, place)
+        with writing(place):
+            _flush(staging)
+            _check_place(place, inputs)
+            _switch(staging, place)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     _sweep(place)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Refuse the output when the file system does: a full disk, a place without permission.
+
+    Raises
+    ------
+    OutputRefused
+        For every error of the operating system within the block, also one that Polars reports in its own way.
+    """
+    try:
+        yield
+    except PoolwiseError:
+        raise
+    except Exception as error:
+        reason = _reason(error)
+        if not reason:
+            raise
+        what = f"the results cannot be written: {reason}"
+        raise _refused(what, place, "free space there, or name a place where you may write") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what the operating system said, in its words; nothing when it did not say anything."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    said = re.search(r"([^:\n]+) \(os error \d+\)", str(error))  # as Polars passes it on
+    if said:
+        return said[1].strip().lower()
+    return "the system refused it" if isinstance(error, OSError) else ""
 
 
 def _beside(place: Path, kind: str) -> Path:
@@ -201,7 +238,7 @@ def _check_place(place: Path, inputs: Sequence[Path]) -> None:
         raise _refused("a file has the name of the output folder", place, "name another output folder")
     if Path.cwd().is_relative_to(place):
         raise _refused("the output folder is where you are", place, "name a folder within it")
-    if os.path.ismount(place):  # noqa: PTH122 - Path.is_mount is not there on Windows before Python 3.12
+    if os.path.ismount(place):  # Path.is_mount fails on Windows before Python 3.12
         raise _refused("the output folder is a mount point", place, "name a folder within it")
     files = [f for f in _files(place) if f.name not in _LEFT_BY_THE_SYSTEM]
     if files:
@@ -233,10 +270,6 @@ def _make_beside(place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     staging.mkdir()
     return staging
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
 
 
 def _flush(folder: Path) -> None:

@@ -21,7 +21,7 @@ __all__ = ["Spellings", "diagnosis_spellings", "drug_spellings"]
 
 # What became of a spelling.
 MAPPED, UNMAPPED, MALFORMED, MALFORMED_NDC, AMBIGUOUS_NDC, UNKNOWN_TYPE = range(6)
-_ICD10 = r"^[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}$"
+_ICD10 = r"^[A-Z][0-9A-Z]{2,6}$"
 _NDC = r"^[0-9A-Z]{11}$"
 _HCPCS = r"^[0-9A-Z]{5}$"
 

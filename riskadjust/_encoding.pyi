@@ -4,9 +4,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 def number_texts(
-    views: NDArray[np.uint64],
-    seen: NDArray[np.uint64],
-    seen_number: NDArray[np.uint32],
+    views: NDArray[np.uint8],
+    buffers: NDArray[np.uint64],
+    slot_row: NDArray[np.uint32],
+    slot_tag: NDArray[np.uint32],
     numbers: NDArray[np.uint32],
     first_rows: NDArray[np.uint32],
 ) -> int: ...
+def index_texts(
+    views: NDArray[np.uint8],
+    buffers: NDArray[np.uint64],
+    slot_row: NDArray[np.uint32],
+    slot_tag: NDArray[np.uint32],
+) -> None: ...
+def find_texts(
+    views: NDArray[np.uint8],
+    buffers: NDArray[np.uint64],
+    known_views: NDArray[np.uint8],
+    known_buffers: NDArray[np.uint64],
+    slot_row: NDArray[np.uint32],
+    slot_tag: NDArray[np.uint32],
+    absent: int,
+    out: NDArray[np.uint32],
+) -> None: ...

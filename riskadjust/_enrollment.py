@@ -11,6 +11,8 @@ import numpy as np
 from data_specs import _frames
 from data_specs.errors import InputRefused
 from riskadjust import _span_groups
+from riskadjust._distinct import distinct_texts, numbers_among
+from riskadjust._kernel import MISSING_DAY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Enrollment", "accepted_enrollees", "arrange_enrollment", "birthdays"]
 
 OLDEST = 120
+_LEAP_DAY = 59  # 29 February, counted from 0
 _PLAN_14 = r"^[0-9]{5}[A-Z]{2}[0-9]{7}$"
 _LONG_PLAN = r"^([0-9]{5}[A-Z]{2}[0-9]{7})-?([0-9]{2})$"
+_VARIANT_RULES = ("SPAN-009", "HCC-007", "HCC-006", "PLAN-002")
+_METAL_LEVELS = ["platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic"]
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -56,21 +61,25 @@ def birthdays(births: pl.Series, benefit_year: int, leap_birthday: str) -> tuple
 
     Someone born on 29 February has the birthday of the setting in common years.
     """
-    import polars as pl
+    born = births.to_physical().to_numpy().astype("datetime64[D]")
+    year = born.astype("datetime64[Y]")
+    day_of_year = (born - year.astype("datetime64[D]")).astype(np.int32)
+    born_in = year.astype(np.int64) + 1970
+    leap_then, leap_now = _is_leap(born_in), bool(_is_leap(np.array(benefit_year)))
+    leap_day = leap_then & (day_of_year == _LEAP_DAY)
+    if leap_now:
+        day_of_year = day_of_year + (~leap_then & (day_of_year >= _LEAP_DAY))
+    else:
+        after = day_of_year > _LEAP_DAY
+        moves_back = after | leap_day if leap_birthday == "february_28" else after
+        day_of_year = day_of_year - (leap_then & moves_back)
+    first = datetime.date(benefit_year, 1, 1).toordinal() - _EPOCH
+    return (benefit_year - 1 - born_in).astype(np.int16), (first + day_of_year).astype(np.int32)
 
-    leap = benefit_year % 4 == 0 and (benefit_year % 100 != 0 or benefit_year % 400 == 0)
-    substitute = (3, 1) if leap_birthday == "march_1" else (2, 28)
-    frame = births.alias("birth").to_frame()
-    month, day = pl.col("birth").dt.month(), pl.col("birth").dt.day()
-    if not leap:
-        is_leap_day = (month == 2) & (day == 29)
-        month = pl.when(is_leap_day).then(substitute[0]).otherwise(month)
-        day = pl.when(is_leap_day).then(substitute[1]).otherwise(day)
-    frame = frame.select(
-        (pl.lit(benefit_year - 1) - pl.col("birth").dt.year()).cast(pl.Int16).alias("age"),
-        pl.date(benefit_year, month, day).to_physical().cast(pl.Int32).alias("birthday"),
-    )
-    return frame["age"].to_numpy(), frame["birthday"].to_numpy()
+
+def _is_leap(years: np.ndarray) -> np.ndarray:
+    leap: np.ndarray = (years % 4 == 0) & ((years % 100 != 0) | (years % 400 == 0))
+    return leap
 
 
 def accepted_enrollees(frame: pl.DataFrame, benefit_year: int, findings: Findings) -> pl.DataFrame:
@@ -284,97 +293,101 @@ def _checked_spans(
     enrollees: pl.DataFrame, spans: pl.DataFrame, benefit_year: int, findings: Findings
 ) -> _span_groups.Spans:
     """Return usable spans as arrays: owner, days clipped to the year, plan variant; refuse the rest by rule."""
-    import polars as pl
-
     table = "enrollment_spans"
     first = datetime.date(benefit_year, 1, 1).toordinal() - _EPOCH
     last = datetime.date(benefit_year, 12, 31).toordinal() - _EPOCH
-    frame = pl.DataFrame(
-        {
-            "enrollee_id": _frames.text_column(spans, table, "enrollee_id"),
-            "plan_id": _frames.text_column(spans, table, "plan_id"),
-            "csr_variant": _frames.text_column(spans, table, "csr_variant"),
-            "metal_level": _frames.text_column(spans, table, "metal_level"),
-            "start": _frames.date_column(spans, table, "span_start").to_physical(),
-            "end": _frames.date_column(spans, table, "span_end").to_physical(),
-        }
-    )
-    frame, variants = _variant_index(frame)
-    known = enrollees.select("enrollee_id", pl.int_range(pl.len(), dtype=pl.UInt32).alias("owner"))
-    frame = frame.join(known, on="enrollee_id", how="left", maintain_order="left")
-    rule = (
-        pl.when(pl.col("start").is_null() | pl.col("end").is_null())
-        .then(pl.lit("SPAN-002"))
-        .when(pl.col("start") > pl.col("end"))
-        .then(pl.lit("SPAN-001"))
-        .when((pl.col("end") < first) | (pl.col("start") > last))
-        .then(pl.lit("SPAN-003"))
-        .when(pl.col("variant_rule").is_not_null())
-        .then(pl.col("variant_rule"))
-        .when(pl.col("owner").is_null())
-        .then(pl.lit("HCC-002"))
-    )
-    frame = frame.select("owner", "variant", "start", "end", rule.alias("rule"))
-    if frame["rule"].null_count() < frame.height:
-        for rule_id in sorted(frame["rule"].drop_nulls().unique().to_list()):
-            findings.refuse(rule_id, table, spans.filter((frame["rule"] == rule_id).fill_null(False)))
-    row = np.flatnonzero(frame["rule"].is_null().to_numpy())
-    kept = frame.filter(pl.col("rule").is_null())
-    start, end = kept["start"].to_numpy(), kept["end"].to_numpy()
+    start, end = (_span_days(spans, column) for column in ("span_start", "span_end"))
+    variant, variant_rule, variants = _variant_index(spans)
+    nobody = enrollees.height
+    owner = numbers_among(_frames.text_column(spans, table, "enrollee_id"), enrollees["enrollee_id"], nobody)
+    free = np.ones(spans.height, bool)
+    tests: list[tuple[str, np.ndarray]] = [
+        ("SPAN-002", (start == MISSING_DAY) | (end == MISSING_DAY)),
+        ("SPAN-001", start > end),
+        ("SPAN-003", (end < first) | (start > last)),
+        *((rule_id, variant_rule == i) for i, rule_id in enumerate(_VARIANT_RULES)),
+        ("HCC-002", owner == nobody),
+    ]
+    for rule_id, bad in tests:
+        rows = np.flatnonzero(bad & free) if bad.any() else ()
+        if len(rows):
+            findings.refuse(rule_id, table, spans[rows])
+            free[rows] = False
+    row = np.flatnonzero(free)
+    start, end = start[row], end[row]
     findings.note("SPAN-004", table, int(((start < first) | (end > last)).sum()))
     return _span_groups.Spans(
         row=row,
-        owner=kept["owner"].to_numpy().astype(np.int64),
-        variant=kept["variant"].to_numpy().astype(np.int64),
+        owner=owner[row].astype(np.int64),
+        variant=variant[row],
         start=np.maximum(start, first),
         end=np.minimum(end, last),
         variants=variants,
     )
 
 
-def _variant_index(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return spans with the number of their plan variant and the rule it breaks, and the sorted variants.
+def _span_days(spans: pl.DataFrame, column: str) -> np.ndarray:
+    dates = _frames.date_column(spans, "enrollment_spans", column)
+    days: np.ndarray = dates.to_physical().fill_null(MISSING_DAY).to_numpy()
+    return days
+
+
+def _variant_index(spans: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
+    """Return each span's plan variant, the number of the rule it breaks (-1: none), and the sorted variants.
 
     Plan ids of 14, 16 and 17 characters are accepted and split; ids are text and keep their zeros.
     """
     import polars as pl
 
-    keys = ["plan_id", "csr_variant", "metal_level"]
-    raw = frame.select(keys).unique()
-    plan, variant = pl.col("plan_id").str.strip_chars(), pl.col("csr_variant").str.strip_chars()
+    combined = np.zeros(spans.height, np.int64)
+    texts = []
+    for column in ("plan_id", "csr_variant", "metal_level"):
+        distinct, number = distinct_texts(_frames.text_column(spans, "enrollment_spans", column))
+        combined = combined * max(len(distinct), 1) + number
+        texts.append(distinct)
+    keys, row_key = _distinct_numbers(combined)
+    numbers = np.unravel_index(keys, [max(len(t), 1) for t in texts])
+    raw = pl.DataFrame(
+        {name: text.gather(n) for name, text, n in zip(("plan", "variant", "metal"), texts, numbers, strict=True)}
+    )
+    raw = _cleaned_variants(raw)
+    key = ["plan_id", "csr_variant", "metal_level"]
+    variants = raw.filter(pl.col("rule") < 0).select(key).unique().sort(key, nulls_last=False)
+    numbered = variants.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("number"))
+    found = raw.join(numbered, on=key, how="left", nulls_equal=True, maintain_order="left")["number"].fill_null(-1)
+    return found.to_numpy()[row_key], raw["rule"].to_numpy()[row_key], variants
+
+
+def _distinct_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct numbers in order, and where each row's stands; quick when they are small."""
+    highest = int(numbers.max(initial=0))
+    if highest > 8 * len(numbers) + 1024:
+        distinct, row = np.unique(numbers, return_inverse=True)
+        return distinct, row
+    met = np.zeros(highest + 1, bool)
+    met[numbers] = True
+    return np.flatnonzero(met), (np.cumsum(met) - 1)[numbers]
+
+
+def _cleaned_variants(raw: pl.DataFrame) -> pl.DataFrame:
+    """Return plan_id, csr_variant, metal_level cleaned, and the number of the rule that a row breaks (-1: none)."""
+    import polars as pl
+
+    plan, variant = pl.col("plan").str.strip_chars(), pl.col("variant").str.strip_chars()
     variant = pl.when(variant.str.len_chars() == 1).then(pl.lit("0") + variant).otherwise(variant)
-    raw = raw.with_columns(
-        plan.str.extract(_LONG_PLAN, 1).fill_null(plan).alias("_plan"),
+    raw = raw.select(
+        plan.str.extract(_LONG_PLAN, 1).fill_null(plan).alias("plan_id"),
         plan.str.extract(_LONG_PLAN, 2).alias("_in_plan"),
         pl.when(variant != "").then(variant).alias("_given"),
-        pl.col("metal_level").str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]", "_").alias("_metal"),
+        pl.col("metal").str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]", "_").alias("metal_level"),
+    ).with_columns(pl.coalesce("_given", "_in_plan").alias("csr_variant"))
+    broken = (
+        ~pl.col("plan_id").str.contains(_PLAN_14).fill_null(False),
+        (pl.col("_in_plan") != pl.col("_given")).fill_null(False),
+        (~pl.col("csr_variant").str.contains(r"^[0-9]{2}$")).fill_null(False),
+        ~pl.col("metal_level").is_in(_METAL_LEVELS).fill_null(False),
     )
-    raw = raw.with_columns(pl.coalesce("_given", "_in_plan").alias("_variant"))
-    metals = ["platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic"]
-    rule = (
-        pl.when(~pl.col("_plan").str.contains(_PLAN_14).fill_null(False))
-        .then(pl.lit("SPAN-009"))
-        .when(pl.col("_in_plan") != pl.col("_given"))
-        .then(pl.lit("HCC-007"))
-        .when(~pl.col("_variant").str.contains(r"^[0-9]{2}$"))
-        .then(pl.lit("HCC-006"))
-        .when(~pl.col("_metal").is_in(metals).fill_null(False))
-        .then(pl.lit("PLAN-002"))
-    )
-    raw = raw.with_columns(rule.alias("variant_rule"))
-    clean = (
-        pl.col("_plan").alias("plan_id"),
-        pl.col("_variant").alias("csr_variant"),
-        pl.col("_metal").alias("metal_level"),
-    )
-    good = raw.filter(pl.col("variant_rule").is_null())
-    variants = good.select(clean).unique().sort("plan_id", "csr_variant", "metal_level")
-    numbered = variants.select(
-        pl.col("plan_id").alias("_plan"),
-        pl.col("csr_variant").alias("_variant"),
-        pl.col("metal_level").alias("_metal"),
-        pl.int_range(pl.len()).alias("variant"),
-    )
-    raw = raw.join(numbered, on=["_plan", "_variant", "_metal"], how="left", nulls_equal=True)
-    raw = raw.select(*keys, "variant", "variant_rule")
-    return frame.join(raw, on=keys, how="left", nulls_equal=True, maintain_order="left"), variants
+    rule = pl.lit(-1)
+    for number, breaks in reversed(list(enumerate(broken))):
+        rule = pl.when(breaks).then(number).otherwise(rule)
+    return raw.select("plan_id", "csr_variant", "metal_level", rule.alias("rule"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_specs import _frames
 from riskadjust import _codes
-from riskadjust._distinct import lookup_by_runs
+from riskadjust._distinct import numbers_among
 from riskadjust._kernel import MISSING_DAY
 from riskadjust._model import DIAGNOSIS_STATUS
 from riskadjust._scoring import group_rows, union_masks
@@ -71,7 +71,7 @@ def owners_of(frame: pl.DataFrame, table: str, enrollment: Enrollment) -> np.nda
     import polars as pl
 
     ids = _frames.text_column(frame, table, "enrollee_id")
-    number = lookup_by_runs(ids, enrollment.ids, len(enrollment.ids))
+    number = numbers_among(ids, enrollment.ids, len(enrollment.ids))
     if enrollment.scope_keys is None:
         scopes = np.append(enrollment.scope_of_owner, -1)
         by_owner: np.ndarray = np.where(scopes < 0, _NOBODY, scopes).astype(np.uint32)

@@ -180,8 +180,8 @@ def units(spans: Spans, by_plan: bool) -> tuple[np.ndarray, np.ndarray, np.ndarr
     length = spans.end.astype(np.int64) - spans.start + 1
     if not by_plan and _counts_up(span_unit):
         return unit_scope, span_unit, length, spans.end.astype(np.int64)
-    days = np.zeros(len(unit_scope), np.int64)
-    np.add.at(days, span_unit, length)
+    # Whole days far below 2**53: the float sums of bincount are exact.
+    days = np.bincount(span_unit, length, len(unit_scope)).astype(np.int64)
     last_day = np.full(len(unit_scope), -(2**31), np.int64)
     np.maximum.at(last_day, span_unit, spans.end)
     return unit_scope, span_unit, days, last_day
@@ -196,5 +196,6 @@ def lines(spans: Spans, span_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if _counts_up(span_unit):
         return span_unit, spans.variant
     width = max(spans.variants.height, 1)
-    unit, variant = np.divmod(np.unique(span_unit.astype(np.int64) * width + spans.variant), width)
+    keys = np.sort(span_unit.astype(np.int64) * width + spans.variant)
+    unit, variant = np.divmod(keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]], width)
     return unit, variant

@@ -6,6 +6,7 @@ changes, members of hierarchies, groups and severe lists, dates around 1 October
 gaps and changes, day counts at the cut points. The tables decide what exists; nothing is drawn from the product.
 """
 
+import functools
 import random
 from collections import defaultdict
 from datetime import date, timedelta
@@ -130,14 +131,24 @@ def variants_by_metal(tables: dict[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def pools_of(tables: dict[str, Any], model: str) -> Pools:
-    """Everything to draw from for one benefit year and model."""
+@functools.cache
+def codes_of(benefit_year: int) -> tuple[list[list[str]], dict[str, list[str]]]:
+    """The lists of peculiar codes of a benefit year, and its codes by HCC."""
+    tables = oracle.load_tables(benefit_year)
     by_hcc = defaultdict(list)
     for code, rows in tables["crosswalk"].items():
         for row in rows:
             for column in ("cc", "cc_2", "cc_3"):
                 if row[column]:
                     by_hcc[oracle.hcc_name(row[column])].append(code)
+    return code_pools(tables), dict(by_hcc)
+
+
+@functools.cache
+def pools_of(benefit_year: int, model: str) -> Pools:
+    """Everything to draw from for one benefit year and model."""
+    tables = oracle.load_tables(benefit_year)
+    codes, by_hcc = codes_of(benefit_year)
     drugs: dict[str, Any] = {"ndc": defaultdict(set), "hcpcs": defaultdict(set)}
     for release in tables["rxc_by_code"].values():
         for (code_type, code), rxcs in release.items():
@@ -149,8 +160,8 @@ def pools_of(tables: dict[str, Any], model: str) -> Pools:
                 drugs[code_type][variable].add(code)
     days = {int(row[column]) for row in tables["duration"] for column in ("days_min", "days_max")}
     return Pools(
-        codes=code_pools(tables),
-        codes_by_hcc=dict(by_hcc),
+        codes=codes,
+        codes_by_hcc=by_hcc,
         families=[family for family in families(tables, model) if any(hcc in by_hcc for hcc in family)],
         severe=[hcc for hcc in severe_hccs(tables, model) if hcc in by_hcc],
         interactions=interactions(tables, model),
@@ -279,7 +290,8 @@ def draw_codes(rng: random.Random, pools: Pools) -> list[str]:
 def written(rng: random.Random, code: str) -> str:
     """The code as somebody may have written it, or sometimes a well-formed code that no table holds."""
     kind = rng.random()
-    if kind > SHARES["noise"]:
+    # the second character of a code is a digit, but for the QA0 codes of 2026: an unknown one may pass for malformed
+    if kind > SHARES["noise"] or not code[1].isdigit():
         return code
     if kind < 0.01:
         return code + "9" if len(code) < 7 else code[:6] + "Z"
@@ -380,7 +392,7 @@ def one_enrollee(rng: random.Random, pools: Pools, benefit_year: int, model: str
 
 def population(benefit_year: int, model: str, size: int, seed: int) -> Population:
     """The four input frames of `size` enrollees of one model and benefit year."""
-    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}"), pools_of(oracle.load_tables(benefit_year), model)
+    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}"), pools_of(benefit_year, model)
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     for number in range(size):
         enrollee_id = f"{model[0].upper()}{number:06d}"
@@ -394,7 +406,7 @@ def population(benefit_year: int, model: str, size: int, seed: int) -> Populatio
 def population_of_two_scopes(benefit_year: int, size: int, seed: int) -> Population:
     """Adults and children some of whom have a second issuer or market; every record names its issuer and market."""
     rng = random.Random(f"{seed}-{benefit_year}-scopes")
-    by_model = {model: pools_of(oracle.load_tables(benefit_year), model) for model in ("adult", "child")}
+    by_model = {model: pools_of(benefit_year, model) for model in ("adult", "child")}
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     scopes = (("12345", "individual"), ("12345", "small_group"), ("67890", "individual"))
     for number in range(size):
@@ -443,7 +455,7 @@ def write_layout(folder: Path, people: list[dict[str, Any]]) -> None:
 def people_of_given_ages(benefit_year: int, model: str, size: int, seed: int) -> list[dict[str, Any]]:
     """People of the do-it-yourself layout: ages given right or a little wrong, drugs without dates."""
     tables = oracle.load_tables(benefit_year)
-    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}-given"), pools_of(tables, model)
+    rng, pools = random.Random(f"{seed}-{benefit_year}-{model}-given"), pools_of(benefit_year, model)
     people = []
     for number in range(size):
         person = one_enrollee(rng, pools, benefit_year, model)

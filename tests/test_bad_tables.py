@@ -35,9 +35,7 @@ def score_one_enrollee() -> riskadjust.Scores:
         {"enrollee_id": ["A"], "plan_id": ["12345XX0010001"], "csr_variant": ["06"], "metal_level": ["silver"]}
         | {"span_start": [day(year, 1, 1)], "span_end": [day(year, 12, 31)]}
     )
-    diagnoses = pl.DataFrame(
-        {"enrollee_id": ["A"], "diagnosis_code": ["E11.69"], "service_date": [day(year, 3, 1)]}
-    )
+    diagnoses = pl.DataFrame({"enrollee_id": ["A"], "diagnosis_code": ["E11.69"], "service_date": [day(year, 3, 1)]})
     return riskadjust.score(enrollees, spans, diagnoses, benefit_year=year)
 
 

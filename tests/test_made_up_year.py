@@ -80,7 +80,13 @@ def with_bands(frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.filter(~pl.col("variable").str.ends_with("60_PLUS"))
     ends = [("60_64", "60", "64"), ("65_PLUS", "65", None)]
     new = [
-        {"variable": f"AGE_{sex}_{end}", "cms_variable": f"{sex}AGE_LAST_{end}", "sex": sex, "age_min": low, "age_max": top}
+        {
+            "variable": f"AGE_{sex}_{end}",
+            "cms_variable": f"{sex}AGE_LAST_{end}",
+            "sex": sex,
+            "age_min": low,
+            "age_max": top,
+        }
         for sex in "MF"
         for end, low, top in ends
     ]
@@ -149,11 +155,11 @@ def made_up_tables() -> dict[str, pl.DataFrame]:
         tables["icd10_to_cc"], {"icd10": "B20"}, {"icd10": "X990", "cc": "300"}, {"icd10": "X991", "cc": "301"}
     )
     tables["rxc_hierarchy"] = rows_like(
-        tables["rxc_hierarchy"], {"rxc": "RXC_01"}, {"rxc": "RXC_11", "label": "A drug nobody takes", "drops_rxc": "RXC_08"}
+        tables["rxc_hierarchy"],
+        {"rxc": "RXC_01"},
+        {"rxc": "RXC_11", "label": "A drug nobody takes", "drops_rxc": "RXC_08"},
     )
-    tables["ndc_to_rxc"] = rows_like(
-        tables["ndc_to_rxc"], {"rxc": "RXC_01"}, {"ndc11": "99999000101", "rxc": "RXC_11"}
-    )
+    tables["ndc_to_rxc"] = rows_like(tables["ndc_to_rxc"], {"rxc": "RXC_01"}, {"ndc11": "99999000101", "rxc": "RXC_11"})
     tables["hcpcs_to_rxc"] = rows_like(tables["hcpcs_to_rxc"], {}, {"hcpcs": "J9998", "rxc": "RXC_11"})
     tables["acf_code_map"] = rows_like(tables["acf_code_map"], {"model": "adult"}, {"code": "99999000202"})
     days = pl.DataFrame([(str(m), str(low), str(high)) for m, (low, high) in MONTHS.items()], orient="row")
@@ -173,7 +179,9 @@ def folder(tmp_path_factory) -> Path:
     return year_tables.write_set(tmp_path_factory.mktemp("made_up_year"), made_up_tables())
 
 
-def person(birth: tuple[int, int, int], sex: str, *codes: str, drugs=(), variant="01", metal="silver", days=365) -> dict:
+def person(
+    birth: tuple[int, int, int], sex: str, *codes: str, drugs=(), variant="01", metal="silver", days=365
+) -> dict:
     start = datetime.date(YEAR, 1, 1)
     end = start + datetime.timedelta(days=days - 1)
     span = {"plan_id": "12345XX0010001", "csr_variant": variant, "metal_level": metal}
@@ -314,7 +322,10 @@ def test_through_the_environment_variable(folder, population, monkeypatch):
 def test_the_result_of_an_installed_year_does_not_change(folder, population):
     frames = {
         name: frame.with_columns(
-            pl.when(pl.col(c).dt.year() == YEAR).then(pl.col(c).dt.offset_by(f"{SOURCE_YEAR - YEAR}y")).otherwise(c).alias(c)
+            pl.when(pl.col(c).dt.year() == YEAR)
+            .then(pl.col(c).dt.offset_by(f"{SOURCE_YEAR - YEAR}y"))
+            .otherwise(c)
+            .alias(c)
             for c in frame.columns
             if frame.schema[c] == pl.Date and c != "birth_date"
         )

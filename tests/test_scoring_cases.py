@@ -74,7 +74,7 @@ def test_worked_cases(name):
     assert scored_differences([case for case in plan_cases() if topic(case) == name]) == []
 
 
-@pytest.mark.parametrize("case", [case for case in plan_cases() if topic(case) == "spans"], ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", plan_cases()[::40], ids=lambda case: case["id"])
 def test_worked_case_scored_alone(case):
     assert scored_differences([case]) == []
 

@@ -42,9 +42,11 @@ SETTINGS = [
 ]
 
 
-@functools.lru_cache(maxsize=3)
-def population(benefit_year: int, model: str, size: int, seed: int) -> generate.Population:
-    return generate.population(benefit_year, model, size, seed)
+@functools.cache
+def everyone(benefit_year: int, size: int) -> generate.Population:
+    """All three models in one population."""
+    parts = [generate.population(benefit_year, model, size, 5) for model in oracle.MODELS]
+    return generate.Population(*[pl.concat(frames) for frames in zip(*parts, strict=True)])
 
 
 def records_by_enrollee(frame: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -119,7 +121,7 @@ def check_population(people: generate.Population, benefit_year: int, settings: d
 @pytest.mark.parametrize("model", oracle.MODELS)
 @pytest.mark.parametrize("benefit_year", YEARS)
 def test_twin(benefit_year, model):
-    check_population(population(benefit_year, model, 500, 1), benefit_year)
+    check_population(generate.population(benefit_year, model, 500, 1), benefit_year)
 
 
 @pytest.mark.slow
@@ -132,19 +134,18 @@ def test_twin_of_ten_thousand(benefit_year, model):
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings))
 @pytest.mark.parametrize("benefit_year", [2024, 2026])
 def test_twin_with_settings(benefit_year, settings):
-    for model in oracle.MODELS:
-        check_population(population(benefit_year, model, 100, 3), benefit_year, settings)
+    check_population(everyone(benefit_year, 80), benefit_year, settings)
 
 
 @pytest.mark.parametrize("settings", [{}, {"person_scope": "enrollee"}, {"duration_scope": "plan"}], ids=str)
 def test_twin_of_two_issuers_and_markets(settings):
-    people = generate.population_of_two_scopes(2025, 300, 4)
+    people = generate.population_of_two_scopes(2025, 200, 4)
     check_population(people, 2025, settings | {"leap_birthday": "march_1"})
 
 
 @pytest.mark.parametrize("benefit_year", [2019, 2023, 2026])
 def test_twin_of_given_ages(tmp_path, benefit_year):
-    people = [one for model in oracle.MODELS for one in generate.people_of_given_ages(benefit_year, model, 100, 6)]
+    people = [one for model in oracle.MODELS for one in generate.people_of_given_ages(benefit_year, model, 70, 6)]
     generate.write_layout(tmp_path, people)
     result = riskadjust.score_diy(tmp_path, benefit_year=benefit_year, explain=True)
     expected = []
@@ -186,12 +187,6 @@ def shuffled(people: generate.Population, seed: int) -> generate.Population:
     return generate.Population(*frames)
 
 
-def everyone(benefit_year: int, size: int) -> generate.Population:
-    """All three models in one population."""
-    parts = [generate.population(benefit_year, model, size, 5) for model in oracle.MODELS]
-    return generate.Population(*[pl.concat(frames) for frames in zip(*parts, strict=True)])
-
-
 @pytest.mark.parametrize(("seed", "threads"), [(11, "1"), (12, "2")])
 def test_shuffled_rows_give_the_same_bytes(monkeypatch, seed, threads):
     people = everyone(2025, 200)
@@ -202,7 +197,7 @@ def test_shuffled_rows_give_the_same_bytes(monkeypatch, seed, threads):
 
 @pytest.mark.parametrize("batch_size", [1, 37, 599])
 def test_batches_give_the_same_bytes(batch_size):
-    people = everyone(2023, 12 if batch_size == 1 else 200)
+    people = everyone(2023, 6 if batch_size == 1 else 200)
     whole = riskadjust.score(*people, benefit_year=2023, explain=True).scores
     ids = people.enrollees["enrollee_id"]
     parts = []
@@ -227,7 +222,7 @@ result.scores.write_parquet(f"{folder}/{sys.argv[2]}")
 
 
 def test_one_and_two_threads_give_the_same_bytes(tmp_path: Path):
-    people = everyone(2025, 400)
+    people = everyone(2025, 200)
     for name, frame in people._asdict().items():
         frame.write_parquet(tmp_path / f"{name}.parquet")
     for threads in ("1", "2"):

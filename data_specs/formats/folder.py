@@ -118,9 +118,9 @@ def read_folder(
     ----------
     folder : path
         Holds enrollees, spans (or enrollment_spans), diagnoses and, where there are any, drugs and plans, each as .csv
-        (UTF-8, one header line; read as text) or .parquet, in any case. Column names in any case; those of EDGE server files
-        and exchange public use files are understood. Spans may lack csr_variant when their plan_id has 16 or 17 characters,
-        and metal_level when plans has it.
+        (UTF-8, one header line; read as text) or .parquet, in any case. Column names in any case; those of EDGE server
+        files and exchange public use files are understood. Spans may lack csr_variant when their plan_id has 16 or 17
+        characters, and metal_level when plans has it.
     benefit_year : int, optional
         Rows of plans for other plan years are left out.
     on_table : function, optional
@@ -190,8 +190,8 @@ def _file_missing(folder: Path, table: str, not_read: tuple[str, ...]) -> InputR
     return InputRefused(
         f"the {table} table is missing",
         where=str(folder),
-        rule="FILE-002: a folder holds enrollees, spans and diagnoses (drugs and plans optional), or PERSON and DIAG of "
-        "the DIY layout",
+        rule="FILE-002: a folder holds enrollees, spans and diagnoses (drugs and plans optional), or PERSON and DIAG "
+        "of the DIY layout",
         remedy=f"add {names} (or .parquet){there}",
     )
 
@@ -335,11 +335,10 @@ def _metal_of_plan(plans: pl.DataFrame, where: str, benefit_year: int | None) ->
         plans = plans.filter(pl.col("plan_year").cast(pl.String).str.strip_chars() == str(benefit_year))
     component = pl.col("plan_id").cast(pl.String).str.strip_chars().str.slice(0, _COMPONENT_LENGTH)
     metals = plans.select(component.alias("_component"), pl.col("metal_level").cast(pl.String)).unique()
-    twice = metals["_component"].is_duplicated().sum()
+    twice = metals.filter(pl.col("_component").is_duplicated())["_component"].n_unique()
     if twice:
         raise InputRefused(
-            f"{metals.filter(pl.col('_component').is_duplicated())['_component'].n_unique()} plan(s) have more than one "
-            "metal level",
+            f"{twice} plan(s) have more than one metal level",
             where=where,
             rule="PLAN-001: a plan stands once within a plan year",
             remedy="keep one row per plan, or add the column plan_year",

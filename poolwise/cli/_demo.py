@@ -30,10 +30,10 @@ def demo_command(
 
     Leaves a folder with the inputs, the scores, some of them taken apart, the findings and summary.html.
     """
-    from data_specs._manifest import describe_run, publishing, write_manifest
+    from data_specs._manifest import describe_run, publishing, write_manifest, writing
     from poolwise.cli._screen import json_document, progress, screen
 
-    with progress(5) as begin, publishing(out) as staging:
+    with progress(4) as begin, publishing(out) as staging, writing(out):
         begin("making up a market")
         market, files = _written_market(staging, enrollees, seed)
         begin("scoring")

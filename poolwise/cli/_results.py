@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from data_specs.errors import OutputRefused
 from poolwise.cli._faults import FINDINGS, FINE, PARTIAL
 from poolwise.cli._screen import plural, show_table
 from poolwise.report import _summary
@@ -70,7 +69,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """Return 3 when part of the task was left, 1 when rows were rejected for errors or nobody was scored, else 0."""
+        """Return 3 when part of the task was left, 1 when an error was found or nobody was scored, else 0."""
         if self.partial:
             return PARTIAL
         has_errors = "error" in self.result.findings["severity"].to_list()
@@ -78,21 +77,15 @@ class Outcome:
 
     def write(self, folder: Path, form: str) -> None:
         """Write the tables of the run into a folder; `form` (parquet, csv) is that of scores and explanation."""
-        try:
-            _write(self.scores, folder / f"scores.{form}")
-            if self.explanation is not None:
-                _write(self.explanation, folder / f"explanation.{form}")
-            _write(self.result.findings, folder / "findings.csv")
-            _write(self.counts, folder / "counts.csv")
-            _write(self.summary, folder / "summary.csv")
-            for table, rows in self.result.rejected.items():
-                if rows.height:
-                    _write(rows, folder / f"rejected_{table}.csv")
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise OutputRefused(
-                f"the results cannot be written: {reason}", where=str(folder.parent), remedy="free space, or write elsewhere"
-            ) from None
+        _write(self.scores, folder / f"scores.{form}")
+        if self.explanation is not None:
+            _write(self.explanation, folder / f"explanation.{form}")
+        _write(self.result.findings, folder / "findings.csv")
+        _write(self.counts, folder / "counts.csv")
+        _write(self.summary, folder / "summary.csv")
+        for table, rows in self.result.rejected.items():
+            if rows.height:
+                _write(rows, folder / f"rejected_{table}.csv")
 
     def document(self) -> dict[str, Any]:
         """Return the run as one JSON document, without the scores of people that were not asked for by name."""
@@ -132,7 +125,8 @@ def diy_explanation(scores: pl.DataFrame, benefit_year: int) -> pl.DataFrame:
         .unpivot(metals, index=["model", "variable"], variable_name="metal_level", value_name="coefficient")
     )
     keys = ["enrollee_id", "metal_level", "csr_indicator"]
-    lines = scores.select(*keys, "model", pl.col("variables").alias("variable")).explode("variable", empty_as_null=False)
+    lines = scores.select(*keys, "model", pl.col("variables").alias("variable"))
+    lines = lines.explode("variable", empty_as_null=False)
     return (
         lines.join(
             coefficients,
@@ -158,7 +152,7 @@ def _as_text(column: str, dtype: pl.DataType) -> pl.Expr:
     whole = pl.col(column)
     if not dtype.is_nested():
         return whole
-    if isinstance(dtype, pl.List) and not dtype.inner.is_nested():  # type: ignore[attr-defined]
+    if isinstance(dtype, pl.List) and not dtype.inner.is_nested():
         return whole.cast(pl.List(pl.String)).list.join(" ")
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
         parts = pl.concat_str(

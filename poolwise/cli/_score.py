@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from poolwise.cli._results import Outcome
     from riskadjust import Scores
 
-__all__ = ["parsed_settings", "score_command", "use_tables"]
+__all__ = ["parsed_settings", "score_command", "tables_in_use"]
 
-_STEPS_WITHOUT_TABLES = 5
+# Rules, scoring, explaining, writing, and a step for each table read.
+_STEPS_OF_DIY, _STEPS_OF_TABLES = 5, 9
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """File format of scores and explanation."""
 
     parquet = "parquet"
@@ -32,15 +34,22 @@ class Form(str, Enum):
 
 def score_command(
     folder: Annotated[
-        Path, typer.Argument(help="Folder in the DIY layout (PERSON.csv, DIAG.csv ...) or of tables (enrollees.csv ...).")
+        Path,
+        typer.Argument(help="Folder in the DIY layout (PERSON.csv, DIAG.csv ...) or of tables (enrollees.csv ...)."),
     ],
     benefit_year: Annotated[int, typer.Option(metavar="YEAR", help="The year whose published tables are used.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Take the scores apart, variable by variable.")] = False,
     enrollee_id: Annotated[
-        list[str] | None, typer.Option("--id", metavar="ENROLLEE_ID", help="Explain this enrollee only, on the screen; may be repeated.")
+        list[str] | None,
+        typer.Option("--id", metavar="ENROLLEE_ID", help="Explain this enrollee only, on the screen; may be repeated."),
     ] = None,
-    page: Annotated[bool, typer.Option("--page", help="Also write summary.html, to be shared, into the folder.")] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Also write summary.html, to be shared, into the folder.")
+    ] = False,
     form: Annotated[Form, typer.Option("--format", help="File format of scores and explanation.")] = Form.parquet,
     tables: Annotated[
         list[Path] | None,
@@ -72,6 +81,7 @@ def score_command(
         options={
             "folder": str(folder),
             "explain": explain,
+            "page": page,
             "format": form.value,
             "tables": [str(t) for t in tables or ()],
             "setting": list(setting or ()),
@@ -79,8 +89,8 @@ def score_command(
         },
     )
     _check_asked(job, out)
-    use_tables(tables or ())
-    outcome = _run(job, out)
+    with tables_in_use(tables or ()):
+        outcome = _run(job, out)
     if as_json:
         json_document({"command": "score", **_placed(out), **outcome.document(), **_explained(job, outcome)})
     else:
@@ -113,14 +123,16 @@ class Scored:
     notes: list[str]
 
 
-def use_tables(folders: Sequence[Path]) -> None:
+@contextmanager
+def tables_in_use(folders: Sequence[Path]) -> Iterator[None]:
     """Put folders of the user's own tables on top of the installed ones, the last one uppermost."""
-    if not folders:
-        return
-    from data_specs import use
+    with ExitStack() as stack:
+        if folders:
+            from data_specs import use
 
-    for folder in folders:
-        use(folder)
+            for folder in folders:
+                stack.enter_context(use(folder))
+        yield
 
 
 def parsed_settings(given: Sequence[str], allow_proposed: bool) -> dict[str, Any]:
@@ -164,32 +176,39 @@ def _run(job: Job, out: Path | None) -> Outcome:
     from poolwise.cli._screen import progress
 
     is_diy = is_diy_folder(job.folder)
-    with progress(_STEPS_WITHOUT_TABLES + (2 if is_diy else 4)) as begin:
+    with progress(_STEPS_OF_DIY if is_diy else _STEPS_OF_TABLES) as begin:
         if out is None:
             return _outcome(job, _score_folder(job, is_diy, begin))
-        from data_specs._manifest import describe_run, publishing, write_manifest
+        from data_specs._manifest import publishing, writing
 
         with publishing(out, inputs=[job.folder]) as staging:
             scored = _score_folder(job, is_diy, begin)
             outcome = _outcome(job, scored)
             begin("writing")
-            outcome.write(staging, job.form)
-            if job.page:
-                _draw(job, scored, outcome, staging)
-            result = scored.result
-            run = describe_run(
-                "score",
-                job.options,
-                benefit_year=job.benefit_year,
-                settings=result.settings,
-                inputs={path.name: path for path in scored.files.values()},
-                tables=result.tables,
-                counts=result.counts,
-                findings=result.findings,
-                uncertain=result.uncertain,
-            )
-            write_manifest(staging, run)
+            with writing(out):
+                outcome.write(staging, job.form)
+                if job.page:
+                    _draw(job, scored, outcome, staging)
+                _describe(job, scored, staging)
         return outcome
+
+
+def _describe(job: Job, scored: Scored, folder: Path) -> None:
+    from data_specs._manifest import describe_run, write_manifest
+
+    result = scored.result
+    run = describe_run(
+        "score",
+        job.options,
+        benefit_year=job.benefit_year,
+        settings=result.settings,
+        inputs={path.name: path for path in scored.files.values()},
+        tables=result.tables,
+        counts=result.counts,
+        findings=result.findings,
+        uncertain=result.uncertain,
+    )
+    write_manifest(folder, run)
 
 
 def _score_folder(job: Job, is_diy: bool, begin: Callable[[str], None]) -> Scored:
@@ -230,9 +249,7 @@ def _score_tables(job: Job, begin: Callable[[str], None]) -> Scored:
     from data_specs.formats.folder import read_folder
     from riskadjust import explain, score
 
-    tables = read_folder(
-        job.folder, benefit_year=job.benefit_year, on_table=lambda table: begin(f"reading {table}")
-    )
+    tables = read_folder(job.folder, benefit_year=job.benefit_year, on_table=lambda table: begin(f"reading {table}"))
     frames = (tables.enrollees, tables.spans, tables.diagnoses, tables.drugs)
     begin("scoring")
     result = score(*frames, benefit_year=job.benefit_year, explain=True, settings=job.settings)
@@ -271,7 +288,10 @@ def _draw(job: Job, scored: Scored, outcome: Outcome, folder: Path) -> None:
 
     try:
         page = summary_page(
-            scored.result, title=f"Risk scores, benefit year {job.benefit_year}", sexes=scored.sexes, notes=outcome.notes
+            scored.result,
+            title=f"Risk scores, benefit year {job.benefit_year}",
+            sexes=scored.sexes,
+            notes=outcome.notes,
         )
     except ExtraMissing as error:
         outcome.notes.append(f"no page was drawn: {error}")

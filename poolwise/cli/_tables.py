@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolwise.cli._score import use_tables
+from poolwise.cli._score import tables_in_use
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +27,8 @@ _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document a
 @app.callback(invoke_without_command=True)
 def list_tables(context: typer.Context, tables: _Overlays = None, as_json: _AsJson = False) -> None:
     """List the tables of published figures, or show or add one."""
-    use_tables(tables or ())
+    # For as long as the command runs, `show` included.
+    context.call_on_close(_entered(tables_in_use(tables or ())))
     if context.invoked_subcommand is not None:
         return
     from data_specs import catalog
@@ -43,6 +46,13 @@ def list_tables(context: typer.Context, tables: _Overlays = None, as_json: _AsJs
     console.print("One of them: poolwise tables show NAME [--year YEAR]")
 
 
+def _entered(block: AbstractContextManager[None]) -> Callable[[], None]:
+    """Enter a block and return what leaves it."""
+    stack = ExitStack()
+    stack.enter_context(block)
+    return stack.close
+
+
 @app.command(name="show")
 def show_table(
     name: Annotated[str, typer.Argument(help="Name as in the list, for example hhs_hcc/coefficients.")],
@@ -52,13 +62,12 @@ def show_table(
     as_json: _AsJson = False,
 ) -> None:
     """Show a table: where it comes from, its columns with their units, its rows."""
-    use_tables(tables or ())
     from data_specs import table
     from data_specs._registry import contracts, provenance
     from poolwise.cli._screen import json_document
 
-    frame = table(name, year=year)
-    contract = contracts()[name]
+    with tables_in_use(tables or ()):
+        frame, contract, sources = table(name, year=year), contracts()[name], provenance([name])
     if as_json:
         json_document(
             {
@@ -66,8 +75,10 @@ def show_table(
                 "name": name,
                 "title": contract.title,
                 "source": contract.source,
-                "sources": provenance([name]),
-                "columns": [{"name": c.name, "type": c.type, "unit": c.unit, "about": c.about} for c in contract.columns],
+                "sources": sources,
+                "columns": [
+                    {"name": c.name, "type": c.type, "unit": c.unit, "about": c.about} for c in contract.columns
+                ],
                 "rows": frame.to_dicts(),
             }
         )
@@ -136,7 +147,7 @@ def add_command(
 
 
 def _years_that_score(folder: Path) -> list[dict[str, Any]]:
-    """Return benefit_year, status (scores, proposed, incomplete, contradictory) and what is wrong, for each year held."""
+    """Return benefit_year, status (scores, proposed, incomplete, contradictory) and what is wrong, year by year."""
     from data_specs import table, use
     from data_specs.errors import NotYetPublished, TableMissing, TableRefused
     from riskadjust._model import compile_year

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from data_specs.errors import ExtraMissing
 
 if TYPE_CHECKING:
-    import altair as alt
     import polars as pl
 
 __all__ = ["Chart", "age_chart", "score_chart"]
@@ -45,7 +44,7 @@ def score_chart(shares: pl.DataFrame) -> Chart:
     # An axis of its own for three rows of figures would say less than the figure at each bar.
     rows = [{"band": b, "share": s, "text": _percent(s)} for b, s in shares.select("band", "share").rows()]
 
-    def draw(width: int) -> alt.LayerChart:
+    def draw(width: int) -> Any:
         base = alt.Chart(alt.Data(values=rows)).encode(
             y=alt.Y("band:N", sort=bands, title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8)),
         )
@@ -54,21 +53,23 @@ def score_chart(shares: pl.DataFrame) -> Chart:
         )
         text = base.mark_text(align="left", dx=5, color=_INK).encode(x="share:Q", text="text:N")
         hidden = base.transform_filter("datum.share === null")
-        hidden = hidden.mark_text(align="left", dx=5, color="#7b8794").encode(x=alt.datum(0), text=alt.value("not shown"))
+        hidden = hidden.mark_text(align="left", dx=5, color="#7b8794").encode(
+            x=alt.datum(0), text=alt.value("not shown")
+        )
         return (bars + text + hidden).properties(width=width - 110, height=24 * len(bands))
 
     return _both(draw)
 
 
 def age_chart(means: pl.DataFrame, bands: list[str]) -> Chart:
-    """Return a line for each sex over the age bands: columns band, sex, mean_risk_score (null where it is not shown)."""
+    """Return a line for each sex over the age bands: columns band, sex, mean_risk_score."""
     alt = _altair()
     names = {"F": "women and girls", "M": "men and boys"}
     rows = [
         {"band": b, "sex": names[s], "mean": m} for b, s, m in means.select("band", "sex", "mean_risk_score").rows()
     ]
 
-    def draw(width: int) -> alt.LayerChart:
+    def draw(width: int) -> Any:
         sex = alt.Color(
             "sex:N",
             scale=alt.Scale(domain=list(names.values()), range=[_ORANGE, _BLUE]),
@@ -76,7 +77,7 @@ def age_chart(means: pl.DataFrame, bands: list[str]) -> Chart:
         )
         ages = alt.Axis(labelAngle=0 if width == _WIDTHS["wide"] else -45, ticks=False)
         base = alt.Chart(alt.Data(values=rows)).encode(
-            x=alt.X("band:N", sort=bands, title="age on the last enrolled day", axis=ages),
+            x=alt.X("band:N", scale=alt.Scale(domain=bands), title="age on the last enrolled day", axis=ages),
             y=alt.Y("mean:Q", title="mean risk score", axis=alt.Axis(tickCount=5, domain=False, ticks=False)),
             color=sex,
         )

@@ -57,7 +57,8 @@ def summary_page(result: Scores, *, title: str, sexes: pl.DataFrame, notes: Sequ
         total=_total(result.scores),
         smallest=SMALLEST_SHOWN,
         hidden=_HIDDEN,
-        scores_chart=_charts.score_chart(_score_shares(result.scores)),
+        too_few=f"Too few people to show: groups of fewer than {SMALLEST_SHOWN} stay hidden.",
+        scores_chart=_score_chart(result.scores),
         ages_chart=_age_chart(result.scores, sexes),
         counts=_counts(_summary.in_reading_order(result.counts)),
         findings=_findings(result.findings),
@@ -77,6 +78,8 @@ def _version() -> str:
 
 def _groups(scores: pl.DataFrame) -> list[dict[str, str]]:
     summary = _summary.by_model_and_metal(scores)
+    if scores["enrollee_id"].n_unique() < SMALLEST_SHOWN:
+        return []  # which groups there are would tell who the few are
     hidden = hidden_cells(summary["people"].to_list())
     return [_cells(row, is_hidden) for row, is_hidden in zip(summary.rows(named=True), hidden, strict=True)]
 
@@ -107,31 +110,34 @@ def _number(value: float | None, form: str) -> str:
     return "none" if value is None else format(value, form)
 
 
-def _score_shares(scores: pl.DataFrame) -> pl.DataFrame:
+def _score_chart(scores: pl.DataFrame) -> _charts.Chart | None:
+    """Return the chart of scores, or None when every band that holds anybody stays hidden."""
     bands = _summary.by_score(scores)
     hidden = pl.Series(hidden_cells(bands["lines"].to_list()))
-    lines = pl.col("lines") / max(int(bands["lines"].sum()), 1)
-    return bands.select("band", pl.when(~hidden).then(lines).alias("share"))
+    if bands.filter(~hidden)["lines"].sum() == 0:
+        return None
+    share = pl.col("lines") / bands["lines"].sum()
+    return _charts.score_chart(bands.select("band", pl.when(~hidden).then(share).alias("share")))
 
 
-def _age_chart(scores: pl.DataFrame, sexes: pl.DataFrame) -> _charts.Chart:
+def _age_chart(scores: pl.DataFrame, sexes: pl.DataFrame) -> _charts.Chart | None:
+    """Return the chart of ages, or None when every group of age and sex stays hidden."""
     plain = sexes.select(
         "enrollee_id",
         pl.col("sex").cast(pl.String).str.strip_chars().str.to_uppercase().replace({"1": "M", "2": "F"}),
     )
-    means = _summary.by_age_and_sex(scores, plain)
-    large = pl.col("people") >= SMALLEST_SHOWN
-    shown = means.with_columns(pl.when(large).then("mean_risk_score").alias("mean_risk_score"))
-    return _charts.age_chart(shown, _summary.age_labels())
+    means = _summary.by_age_and_sex(scores, plain).filter(pl.col("people") >= SMALLEST_SHOWN)
+    return _charts.age_chart(means, _summary.age_labels()) if means.height else None
 
 
 def _counts(counts: pl.DataFrame) -> list[dict[str, str]]:
     lines = []
     for row in counts.rows(named=True):
-        few = any(0 < row[c] < SMALLEST_SHOWN for c in ("accepted", "rejected"))
-        # The smaller number follows from the larger one, so neither is shown exactly.
-        parts = {c: shown_count(row[c]) if not few or row[c] < SMALLEST_SHOWN else _HIDDEN for c in ("accepted", "rejected")}
-        lines.append({"table": row["table"].replace("_", " "), "input": shown_count(row["input"]), **parts})
+        parts = {c: row[c] for c in ("accepted", "rejected")}
+        has_few = any(0 < n < SMALLEST_SHOWN for n in parts.values())
+        # A small number follows from what was read and the other one, which is therefore hidden too.
+        shown = {c: _HIDDEN if has_few and n >= SMALLEST_SHOWN else shown_count(n) for c, n in parts.items()}
+        lines.append({"table": row["table"].replace("_", " "), "input": shown_count(row["input"]), **shown})
     return lines
 
 

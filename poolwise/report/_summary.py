@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -31,9 +32,10 @@ def by_model_and_metal(scores: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        model, metal_level, people (different enrollees), mean_risk_score and mean_csr_adjusted_score (plain means over the
-        lines of scores, in risk-score units; lines without an adjusted score take no part in the second), share_with_hcc
-        (of the lines; 0 to 1), mean_enrollment_months. Sums are taken in integers, so that order does not matter.
+        model, metal_level, people (different enrollees), mean_risk_score and mean_csr_adjusted_score (plain means over
+        the lines of scores, in risk-score units; lines without an adjusted score take no part in the second),
+        share_with_hcc (of the lines; 0 to 1), mean_enrollment_months. Sums are taken in integers, so that order does
+        not matter.
     """
     ranks = pl.struct(
         _rank("model", _MODELS),
@@ -95,7 +97,7 @@ def _band(column: str, bounds: Sequence[float], labels: Sequence[str]) -> pl.Exp
 
 def _band_labels(bounds: Sequence[float], form: str, between: str) -> list[str]:
     shown = [format(b, form).rstrip("0").rstrip(".") for b in bounds]
-    middle = [low + between + high for low, high in zip(shown, shown[1:], strict=False)]
+    middle = [low + between + high for low, high in pairwise(shown)]
     return [f"under {shown[0]}", *middle, f"{shown[-1]} and more"]
 
 
@@ -107,7 +109,7 @@ def in_reading_order(counts: pl.DataFrame) -> pl.DataFrame:
 def age_labels() -> list[str]:
     """Return the names of the age bands, youngest first."""
     starts = (0, *_AGE_BANDS)
-    middle = [f"{low}-{high - 1}" for low, high in zip(starts, starts[1:], strict=False)]
+    middle = [f"{low}-{high - 1}" for low, high in pairwise(starts)]
     return [*middle, f"{starts[-1]}+"]
 
 

@@ -13,8 +13,8 @@ SMALLEST_SHOWN = 11
 def hidden_cells(people: Sequence[int]) -> list[bool]:
     """Return which cells of a column stay hidden when the column's total is shown.
 
-    Cells of 1 to 10 people are hidden. As long as the hidden cells are a single one, or hold fewer than 11 people together,
-    the smallest cell still shown is hidden too: otherwise the total less the cells shown would give it away.
+    Cells of 1 to 10 people are hidden. As long as the hidden cells are a single one, or hold fewer than 11 people
+    together, the smallest cell still shown is hidden too: otherwise the total less the cells shown would give it away.
 
     Examples
     --------
