@@ -97,7 +97,7 @@ bench: .venv/.needs-bench .venv/.installed
 	@$(BIN)/asv run --config benchmarks/asv.conf.json --python=same --show-stderr $(ARGS)
 
 docs: .venv/.needs-docs .venv/.installed
-	@$(BIN)/mkdocs build --strict --quiet --site-dir site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 	@echo "site/index.html"
 
 wheel: .venv/.needs-dev

@@ -12,6 +12,7 @@ from setuptools.command.build_ext import build_ext
 
 EXTENSIONS = {
     "riskadjust._encoding": "_ext/encoding.pyx",
+    "riskadjust._grouping": "_ext/grouping.pyx",
     "riskadjust._scoring": "_ext/scoring.pyx",
 }
 

@@ -9,20 +9,7 @@ State words: 0-2 HCCs, 3 drug categories as mapped, 4-7 variables that rules set
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-cdef extern from *:
-    """
-    #if defined(_MSC_VER)
-    #include <intrin.h>
-    static __inline int poolwise_lowest_bit(unsigned __int64 x) {
-        unsigned long i; _BitScanForward64(&i, x); return (int)i; }
-    static __inline int poolwise_bit_count(unsigned __int64 x) { return (int)__popcnt64(x); }
-    #else
-    static inline int poolwise_lowest_bit(unsigned long long x) { return __builtin_ctzll(x); }
-    static inline int poolwise_bit_count(unsigned long long x) { return __builtin_popcountll(x); }
-    #endif
-    """
-    int poolwise_lowest_bit(uint64_t) noexcept nogil
-    int poolwise_bit_count(uint64_t) noexcept nogil
+from bits cimport bit_count, lowest_bit
 
 cdef enum:
     WORDS = 8
@@ -278,7 +265,7 @@ cdef class Rules:
         for word in range(HCC_WORDS):
             rest = hcc[word]
             while rest:
-                bit = (word << 6) + poolwise_lowest_bit(rest)
+                bit = (word << 6) + lowest_bit(rest)
                 rest &= rest - 1
                 for w in range(HCC_WORDS):
                     dropped[w] |= self.hcc_drops[bit, w]
@@ -289,7 +276,7 @@ cdef class Rules:
         cdef uint64_t rest = drugs
         cdef uint64_t dropped = 0
         while rest:
-            dropped |= self.drug_drops[poolwise_lowest_bit(rest)]
+            dropped |= self.drug_drops[lowest_bit(rest)]
             rest &= rest - 1
         return drugs & ~dropped
 
@@ -326,7 +313,7 @@ cdef class Rules:
             if item.is_count:
                 count = 0
                 for w in range(WORDS):
-                    count += poolwise_bit_count(state[w] & self.instruction_masks[i, w])
+                    count += bit_count(state[w] & self.instruction_masks[i, w])
                 facts[item.target] = count
                 continue
             if item.gate_op >= 0 and not term_holds(item.gate_op, item.gate_index, item.gate_value, item.gate_mask,
@@ -354,7 +341,7 @@ cdef class Rules:
                 continue
             rest = state[word]
             while rest:
-                bit = (word << 6) + poolwise_lowest_bit(rest)
+                bit = (word << 6) + lowest_bit(rest)
                 rest &= rest - 1
                 row = &self.coefficients[model, bit, 0]
                 for m in range(METALS):
@@ -433,80 +420,3 @@ cdef class Rules:
                 if with_state:
                     for w in range(WORDS):
                         states[u, w] = state[w]
-
-
-def group_rows(const uint32_t[::1] owners, int64_t[::1] first, uint32_t[::1] order):
-    """Return how many rows have an owner, after filling where each owner's rows stand.
-
-    Parameters
-    ----------
-    owners : row -> owner, ``len(first) - 1`` or more for a row without one.
-    first : filled so that rows ``order[first[k]:first[k + 1]]`` belong to owner ``k``.
-    order : filled with row numbers, stable within an owner.
-    """
-    cdef Py_ssize_t rows = owners.shape[0]
-    cdef Py_ssize_t number = first.shape[0] - 1
-    cdef Py_ssize_t i
-    cdef int64_t total = 0
-    cdef int64_t here
-    cdef uint32_t owner
-    with nogil:
-        for i in range(number + 1):
-            first[i] = 0
-        for i in range(rows):
-            if owners[i] < number:
-                first[owners[i]] += 1
-        for i in range(number + 1):
-            here = first[i]
-            first[i] = total
-            total += here
-        for i in range(rows):
-            owner = owners[i]
-            if owner < number:
-                order[first[owner]] = <uint32_t>i
-                first[owner] += 1
-        for i in range(number, 0, -1):
-            first[i] = first[i - 1]
-        first[0] = 0
-    return total
-
-
-def union_masks(const uint32_t[::1] owners, const uint64_t[::1] masks, uint64_t[::1] out):
-    """Or each row's mask into its owner's; owners beyond ``len(out)`` are passed over."""
-    cdef Py_ssize_t i
-    cdef Py_ssize_t number = out.shape[0]
-    with nogil:
-        for i in range(owners.shape[0]):
-            if owners[i] < number:
-                out[owners[i]] |= masks[i]
-
-
-def list_bits(const uint64_t[:, ::1] words, const uint16_t[:, ::1] ids, const uint8_t[::1] kinds,
-              int64_t[::1] first, uint16_t[::1] out):
-    """Return the number of listed bits; with an empty `out` only counts, else fills the lists of every row.
-
-    `ids` has one row per kind (a model, say): the id of each bit, 65535 for bits that are never listed. `kinds` tells
-    the kind of each row; `first` is filled with where each row's ids begin.
-    """
-    cdef Py_ssize_t u
-    cdef int word, bit
-    cdef uint64_t rest
-    cdef int64_t total = 0
-    cdef uint16_t name
-    cdef bint fill = out.shape[0] > 0
-    with nogil:
-        for u in range(words.shape[0]):
-            first[u] = total
-            for word in range(words.shape[1]):
-                rest = words[u, word]
-                while rest:
-                    bit = (word << 6) + poolwise_lowest_bit(rest)
-                    rest &= rest - 1
-                    name = ids[kinds[u], bit]
-                    if name == NO_BIT:
-                        continue
-                    if fill:
-                        out[total] = name
-                    total += 1
-        first[words.shape[0]] = total
-    return total

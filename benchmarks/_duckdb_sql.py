@@ -7,12 +7,19 @@ scores (cleaning spellings, findings, rejected rows) is left out, to the rival's
 
 from __future__ import annotations
 
-from typing import Any
+import datetime
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 import data_specs
 from benchmarks._data import BENEFIT_YEAR, Year
+
+if TYPE_CHECKING:
+    from riskadjust._kernel import Enrollees
+
+__all__ = ["connection", "integer_scores", "store_integers", "store_year", "text_scores"]
 
 METALS = ("platinum", "gold", "silver", "bronze", "catastrophic")
 MODELS = ("adult", "child", "infant")
@@ -62,7 +69,9 @@ hit AS MATERIALIZED (
     WHERE age >= 0 AND age BETWEEN age_last - 1 AND age_last AND age BETWEEN mce_age_min AND mce_age_max
 )"""
 
-_HITS_FROM_INTEGERS = """
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_DAYS = [datetime.date(BENEFIT_YEAR, m, d).toordinal() - _EPOCH for m, d in ((1, 1), (10, 1), (12, 31))]
+_HITS_FROM_INTEGERS = f"""
 hit AS MATERIALIZED (
     SELECT DISTINCT pid, model, hcc
     FROM (
@@ -71,8 +80,8 @@ hit AS MATERIALIZED (
         FROM coded d
         JOIN crosswalk_by_id x ON x.code_id = d.code_id
         JOIN unit u ON u.pid = d.pid
-        WHERE d.day BETWEEN $first AND $last
-          AND CASE WHEN d.day < $second THEN x.valid_first ELSE x.valid_second END
+        WHERE d.day BETWEEN {_DAYS[0]} AND {_DAYS[2]}
+          AND CASE WHEN d.day < {_DAYS[1]} THEN x.valid_first ELSE x.valid_second END
           AND u.age_last BETWEEN x.split_age_min AND x.split_age_max AND x.split_sex IN (0, u.sex)
     )
     WHERE age >= 0 AND age BETWEEN age_last - 1 AND age_last AND age BETWEEN mce_age_min AND mce_age_max
@@ -135,15 +144,19 @@ def _core() -> str:
     )
 
 
-def text_query() -> str:
-    """Return the SQL from text tables to named scores, one line per enrollee and plan variant."""
-    return f"WITH {_UNITS}, {_HITS_FROM_TEXT} {_core()} {_LINES}"
+def text_scores(session: Any) -> pl.DataFrame:
+    """Return named scores from the text tables, one line per enrollee and plan variant, as our scorer does."""
+    return _frame(session, f"WITH {_UNITS}, {_HITS_FROM_TEXT} {_core()} {_LINES}")
 
 
-def integer_query() -> str:
-    """Return the SQL from integers to the five scores of each enrollee."""
+def integer_scores(session: Any) -> pl.DataFrame:
+    """Return the five scores of each enrollee, in thousandths, from integers; in no order."""
     columns = ", ".join(METALS)
-    return f"WITH {_HITS_FROM_INTEGERS} {_core()} SELECT pid, model, hcc_count, {columns} FROM result ORDER BY pid"
+    return _frame(session, f"WITH {_HITS_FROM_INTEGERS} {_core()} SELECT pid, model, hcc_count, {columns} FROM result")
+
+
+def _frame(session: Any, query: str) -> pl.DataFrame:
+    return pl.DataFrame(session.sql(query).to_arrow_table())
 
 
 def connection(threads: int) -> Any:
@@ -167,6 +180,29 @@ def store(session: Any, name: str, frame: pl.DataFrame) -> None:
 def store_year(session: Any, year: Year) -> None:
     for name in ("enrollees", "spans", "diagnoses"):
         store(session, name, getattr(year, name))
+
+
+def store_integers(session: Any, enrollees: Enrollees, codes: pl.DataFrame) -> None:
+    """Copy the kernel's arrays, in their order, and the crosswalk by the kernel's code ids (columns code, code_id)."""
+    age = enrollees.age_last
+    units = pl.DataFrame(
+        {
+            "pid": np.arange(len(age), dtype=np.int32),
+            "age_before": enrollees.age_before,
+            "birthday": enrollees.birthday,
+            "age_last": age,
+            "days": enrollees.months.astype(np.int32),  # the result carries days through; integers have months only
+            "months": enrollees.months.astype(np.int8),
+            "sex": enrollees.sex.astype(np.int8),
+            "model": np.select([age >= 21, age >= 2], [0, 1], 2).astype(np.int8),
+        }
+    )
+    number = enrollees.diagnosis_last - enrollees.diagnosis_first
+    owner = np.repeat(np.arange(len(age), dtype=np.int32), number)
+    store(session, "unit", units)
+    store(session, "coded", pl.DataFrame({"pid": owner, "code_id": enrollees.code_ids, "day": enrollees.days}))
+    crosswalk = _rule_tables()["crosswalk"].join(codes, left_on="icd10", right_on="code", how="inner")
+    store(session, "crosswalk_by_id", crosswalk.drop("icd10"))
 
 
 def _rules(name: str) -> pl.DataFrame:

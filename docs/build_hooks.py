@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CATALOG_PAGE = "tables.md"
 PLACE = re.compile(r"^<!-- made: (\w+)(?: ([\w ]+))? -->$", re.MULTILINE)
 RULE_ID = re.compile(r'"((?:MEM|SPAN|PLAN|MED|RX|HCC)-[0-9]{3})"')
-WIDTH = 100
 
 
 def on_files(files, config):
@@ -67,9 +66,7 @@ def command_help(command=""):
 
     from poolwise.cli import app
 
-    asked = CliRunner().invoke(
-        app, [*command.split(), "--help"], prog_name="poolwise", env={"COLUMNS": str(WIDTH), "TERMINAL_WIDTH": str(WIDTH)}
-    )
+    asked = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="poolwise")
     return f"```text\n{asked.output.rstrip()}\n```\n"
 
 

@@ -30,15 +30,15 @@ Marks of verification, row by row:
 | --- | --- |
 | verified | two independently transcribed readings of the publication agree on the row |
 | single-source | one reading only |
-| uncertain | carried to a year it was not published for, or sources disagree; a score that rests on such a row says so |
+| uncertain | carried to a year it was not published for, or sources disagree; scores that rest on it say so |
 | derived | computed from another table here |
 
 """
 
 
 def code(text):
-    """Code within a table cell: no character of it may end the cell."""
-    return f"<code>{html.escape(str(text)).replace('|', '&#124;')}</code>"
+    """Code within a table cell; as a code span, so that brackets in it are no links."""
+    return f"`{text}`"
 
 
 def cells(values):
@@ -61,18 +61,22 @@ def shown(number):
     return f"{number:,}" if number else ""
 
 
+def years_of(line):
+    return line["years"] or "not by year"
+
+
 def overview(found):
     rows = [
         [
             f"[{code(name)}](#{anchor(name)})",
             contract.title,
-            line["years"] or "all",
+            years_of(line),
             f"{line['rows']:,}",
-            *(shown(number_of(frame, mark)) for mark in MARKS),
+            "<br>".join(f"{mark} {number_of(frame, mark):,}" for mark in MARKS if number_of(frame, mark)),
         ]
         for name, contract, line, frame in found
     ]
-    return markdown_table(["table", "what it holds", "years", "rows", *MARKS], rows)
+    return markdown_table(["table", "what it holds", "years", "rows", "rows by mark"], rows)
 
 
 def allowed(column):
@@ -135,8 +139,8 @@ def section(name, contract, line, frame):
         f"## {name} {{ #{anchor(name)} }}",
         f"**{contract.title}.** Source: {contract.source}.",
         html.escape(contract.note),
-        f"{line['rows']:,} rows, years {line['years'] or 'all'}, revision {line['revision']}, supplied by "
-        f"{line['supplied_by']}, {code(line['digest'])}",
+        f"{line['rows']:,} rows ({years_of(line)}), revision {line['revision']}, supplied by {line['supplied_by']}, "
+        f"{code(line['digest'])}",
         column_table(contract),
         marks_by_year(contract, frame),
     ]

@@ -2,8 +2,8 @@
 
     python new_year.py 2026 2027 draft-2027
 
-The copies are marked uncertain wherever the table has such a mark, so that a score says which figures nobody has looked at
-yet. Put the published figures in their place, row by row, and set the mark to what you know.
+The copies are marked uncertain wherever the table has such a mark, so that a score says which figures nobody has
+looked at yet. Put the published figures in their place, row by row, and set the mark to what you know.
 """
 
 import sys

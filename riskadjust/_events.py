@@ -11,9 +11,9 @@ import numpy as np
 from data_specs import _frames
 from riskadjust import _codes
 from riskadjust._distinct import numbers_among
+from riskadjust._grouping import group_rows, union_masks
 from riskadjust._kernel import MISSING_DAY
 from riskadjust._model import DIAGNOSIS_STATUS
-from riskadjust._scoring import group_rows, union_masks
 
 if TYPE_CHECKING:
     import polars as pl

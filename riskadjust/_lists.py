@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from riskadjust._grouping import list_bits
 from riskadjust._model import MODELS, YearModel
 from riskadjust._program import DRUG_WORD, HCC_WORDS, WORDS
-from riskadjust._scoring import list_bits
 
 if TYPE_CHECKING:
     import polars as pl

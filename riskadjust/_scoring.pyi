@@ -54,13 +54,3 @@ class Rules:
         hccs: NDArray[np.uint64],
         states: NDArray[np.uint64],
     ) -> None: ...
-
-def group_rows(owners: NDArray[np.uint32], first: NDArray[np.int64], order: NDArray[np.uint32]) -> int: ...
-def union_masks(owners: NDArray[np.uint32], masks: NDArray[np.uint64], out: NDArray[np.uint64]) -> None: ...
-def list_bits(
-    words: NDArray[np.uint64],
-    ids: NDArray[np.uint16],
-    kinds: NDArray[np.uint8],
-    first: NDArray[np.int64],
-    out: NDArray[np.uint16],
-) -> int: ...

@@ -238,13 +238,13 @@ def _batches(readers: dict[str, _SortedReader], batch: int, total: int) -> Itera
         last_id = None
         if enrollees.position < total:
             # The rows of the last enrollee wait for the next batch, so that a repeated id is seen.
-            waits = (frame["enrollee_id"] == enrollees.last).fill_null(enrollees.last is None)
-            held, frame = frame.filter(waits), frame.filter(~waits)
-            ids = frame["enrollee_id"].drop_nulls().to_list()[-1:]
+            waits = frame["enrollee_id"].eq_missing(pl.Series([enrollees.last], dtype=pl.String))
+            waiting, ready = frame.filter(waits), frame.filter(~waits)
+            ids = ready["enrollee_id"].drop_nulls().to_list()[-1:]
             if not ids:
-                held = pl.concat([frame, held])
+                held = frame
                 continue
-            last_id = str(ids[0])
+            held, frame, last_id = waiting, ready, str(ids[0])
         yield {
             "enrollees": frame,
             **{name: readers[name].take_through(last_id) for name in _TABLES if name in readers},

@@ -126,9 +126,8 @@ def test_an_id_twice_refuses_the_run(second):
 
 
 def test_nobody_is_usable():
-    frames = {t: rows_of(t, ["a", "b"]) for t in TABLES} | {
-        "enrollees": rows_of("enrollees", ["a", "b"], sex=["U", "X"])
-    }
+    frames = {t: rows_of(t, ["a", "b"]) for t in TABLES}
+    frames["enrollees"] = rows_of("enrollees", ["a", "b"], sex=["U", "X"])
     result = score(frames, explain=True)
     check_accounts(result, frames)
     assert result.scores.height == 0
@@ -198,14 +197,12 @@ def test_spans_of_unknown_enrollees():
 
 def test_spans_across_the_year_end_are_cut():
     ids = ["before", "after", "both"]
-    starts, ends = (
-        [DAY(YEAR - 1, 12, 1), DAY(YEAR, 12, 1), DAY(1, 1, 1)],
-        [DAY(YEAR, 1, 31), DAY(YEAR + 1, 1, 31), DAY(9999, 12, 31)],
-    )
+    starts = [DAY(YEAR - 1, 12, 1), DAY(YEAR, 12, 1), DAY(1, 1, 1)]
+    ends = [DAY(YEAR, 1, 31), DAY(YEAR + 1, 1, 31), DAY(9999, 12, 31)]
     frames = with_rows(
         enrollees=rows_of("enrollees", ids),
         enrollment_spans=rows_of("enrollment_spans", ids, span_start=starts, span_end=ends),
-    )  # fmt: skip
+    )
     result = score(frames)
     check_accounts(result, frames)
     days = dict(result.scores.select("enrollee_id", "enrollment_days").rows())
@@ -216,19 +213,9 @@ def test_spans_across_the_year_end_are_cut():
 
 def test_repeated_and_overlapping_spans():
     span = ["repeated", "repeated", "repeated", "overlap", "overlap", "touch", "touch", "inside", "inside", "inside"]
-    starts = [
-        FIRST,
-        FIRST,
-        FIRST,
-        FIRST,
-        DAY(YEAR, 6, 30),
-        FIRST,
-        DAY(YEAR, 7, 1),
-        FIRST,
-        DAY(YEAR, 3, 1),
-        DAY(YEAR, 9, 1),
-    ]
-    ends = [LAST, LAST, LAST, DAY(YEAR, 6, 30), LAST, DAY(YEAR, 6, 30), LAST, DAY(YEAR, 6, 30), DAY(YEAR, 3, 31), LAST]
+    june, july = DAY(YEAR, 6, 30), DAY(YEAR, 7, 1)
+    starts = [FIRST, FIRST, FIRST, FIRST, june, FIRST, july, FIRST, DAY(YEAR, 3, 1), DAY(YEAR, 9, 1)]
+    ends = [LAST, LAST, LAST, june, LAST, june, LAST, june, DAY(YEAR, 3, 31), LAST]
     ids = ["repeated", "overlap", "touch", "inside"]
     spans = rows_of("enrollment_spans", span, span_start=starts, span_end=ends)
     frames = with_rows(enrollees=rows_of("enrollees", ids), enrollment_spans=spans)

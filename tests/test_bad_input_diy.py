@@ -30,7 +30,7 @@ def rows_of(pattern: dict[str, str | None], changes: dict[str | None, dict[str, 
 
 def tables_of(changes: dict[str | None, dict[str, Any]]) -> Tables:
     """All four tables, with persons changed and one diagnosis and drug of each."""
-    same = dict.fromkeys(changes, {})
+    same: dict[str | None, dict[str, Any]] = {enrolid: {} for enrolid in changes}
     return {
         "person": rows_of(PERSON, changes),
         "diagnosis": rows_of(DIAGNOSIS, same),

@@ -115,9 +115,8 @@ def test_unusable_diagnoses():
     )
     result = score(frames, explain=True)
     check_accounts(result, frames)
-    check_set_aside(
-        result, "diagnoses", bad.with_columns(rule_id=pl.Series([rule for _, rule in BAD_DIAGNOSES.values()]))
-    )
+    rules = pl.Series([rule for _, rule in BAD_DIAGNOSES.values()])
+    check_set_aside(result, "diagnoses", bad.with_columns(rule_id=rules))
     own = result.scores.filter(pl.col("enrollee_id").is_in(ids))
     assert own.height == len(ids)  # a bad diagnosis costs no enrollee
     assert own["hccs"].list.len().sum() == 0
@@ -154,9 +153,8 @@ def test_diagnoses_before_birth_and_at_another_age():
 
 @pytest.mark.parametrize("spelled", ["E11.69", "e1169", " E1169 ", "e11.69", "E1.1.6.9"])
 def test_diagnosis_codes_in_other_spellings(spelled):
-    frames = {t: rows_of(t, ["a"]) for t in TABLES} | {
-        "diagnoses": rows_of("diagnoses", ["a"], diagnosis_code=[spelled])
-    }
+    frames = {t: rows_of(t, ["a"]) for t in TABLES}
+    frames["diagnoses"] = rows_of("diagnoses", ["a"], diagnosis_code=[spelled])
     result = score(frames, explain=True)
     check_accounts(result, frames)
     assert result.scores["hccs"].to_list() == [["020"]]
@@ -221,9 +219,8 @@ def test_drugs_of_unknown_enrollees():
 
 @pytest.mark.parametrize("spelled", ["00003196401", " 00003196401 ", "00003-1964-01", "0003-1964-01", "00003-1964-1"])
 def test_drug_codes_in_other_spellings(spelled):
-    frames = {t: rows_of(t, ["a"]) for t in TABLES} | {
-        "drugs": rows_of("drugs", ["a"], code=[spelled], code_type=[" NDC "])
-    }
+    frames = {t: rows_of(t, ["a"]) for t in TABLES}
+    frames["drugs"] = rows_of("drugs", ["a"], code=[spelled], code_type=[" NDC "])
     result = score(frames, explain=True)
     check_accounts(result, frames)
     assert result.scores["rxcs"].to_list() == [["01"]]

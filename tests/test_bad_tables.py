@@ -120,9 +120,13 @@ def refusal(correct: Path, folder: Path, case: dict[str, Any]) -> tuple[Exceptio
         if not is_whole:
             stack.enter_context(data_specs.use(correct))
         with pytest.raises(ERRORS[case.get("error", "TableRefused")]) as caught:
-            stack.enter_context(data_specs.use(bad))
-            score_one_enrollee()
+            score_with(bad, stack)
     return caught.value, lines
+
+
+def score_with(folder: Path, stack: contextlib.ExitStack) -> None:
+    stack.enter_context(data_specs.use(folder))
+    score_one_enrollee()
 
 
 def test_the_unchanged_tables_score(correct):

@@ -1,7 +1,8 @@
-"""A benefit year that nobody published, made of a folder of tables alone, scores as its tables say: no code knows a year.
+"""A benefit year that nobody published, made of a folder of tables alone, scores as its tables say.
 
-The year starts from the rows of 2026 and changes a figure or a rule of every kind. Expected results are worked by hand,
-with the arithmetic beside them; the slow twin, which reads the same folder, is asked as well.
+The year starts from the rows of 2026 and changes a figure or a rule of every kind. No code knows a year, so none
+has to change. Expected results are worked by hand, with the arithmetic beside them; the slow twin, which reads the same
+folder, is asked as well.
 """
 
 import datetime
@@ -45,11 +46,18 @@ COEFFICIENTS = {
     ("child", "AGE_M_10_14", "MAGE_LAST_10_14"): (220, 150, 110, 90, 80),
     ("child", "HCC300", "HHS_HCC300"): (7700, 7600, 7500, 7400, 7300),
     ("child", "HCC301", "HHS_HCC301"): (1700, 1600, 1500, 1400, 1300),
-    ("infant", "EXTREMELY_IMMATURE_X_SEVERITY6", "EXTREMELY_IMMATURE_X_SEVERITY6"): (300100, 299000, 298000, 297000, 296000),
-    ("infant", "IMMATURE_X_SEVERITY6", "IMMATURE_X_SEVERITY6"): (250000, 249000, 248000, 247000, 246000),
-    ("infant", "PREMATURE_MULTIPLES_X_SEVERITY6", "PREMATURE_MULTIPLES_X_SEVERITY6"): (200000, 199000, 198000, 197000, 196000),
-    ("infant", "TERM_X_SEVERITY6", "TERM_X_SEVERITY6"): (150000, 149000, 148000, 147000, 146000),
-    ("infant", "AGE1_X_SEVERITY6", "AGE1_X_SEVERITY6"): (100000, 99000, 98000, 97000, 96000),
+    **{
+        ("infant", f"{maturity}_X_SEVERITY6", f"{maturity}_X_SEVERITY6"): tuple(
+            range(silver + 2000, silver - 3000, -1000)
+        )
+        for maturity, silver in (
+            ("EXTREMELY_IMMATURE", 298000),
+            ("IMMATURE", 248000),
+            ("PREMATURE_MULTIPLES", 198000),
+            ("TERM", 148000),
+            ("AGE1", 98000),
+        )
+    },
     ("infant", "AGE1_X_SEVERITY1", "AGE1_X_SEVERITY1"): (600, 500, 430, 400, 390),
     ("infant", "AGE_M_1", "AGE1_MALE"): (90, 80, 70, 60, 50),
 }  # fmt: skip

@@ -30,7 +30,7 @@ def names(folder):
 def way(request, monkeypatch):
     """Both ways of taking a place: the exchange of names (where the system has it) and two renames."""
     if request.param == "renames":
-        monkeypatch.setattr(_manifest, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(_manifest, "_exchange", lambda *_: False)
     return request.param
 
 
@@ -75,7 +75,8 @@ def test_crash_midway_leaves_the_old_result(tmp_path, way):
             (staging / "scores.csv").write_text("half")
             raise RuntimeError("midway")
 
-    pytest.raises(RuntimeError, crash)
+    with pytest.raises(RuntimeError):
+        crash()
     assert names(tmp_path) == ["out", "out/manifest.json", "out/scores.csv"]
     assert (tmp_path / "out" / "scores.csv").read_text() == "old"
     assert (tmp_path / "out" / "manifest.json").read_bytes() == before
@@ -87,7 +88,8 @@ def test_crash_midway_leaves_nothing_where_nothing_was(tmp_path):
             (staging / "scores.csv").write_text("half")
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, crash)
+    with pytest.raises(KeyboardInterrupt):
+        crash()
     assert names(tmp_path) == []
 
 
@@ -96,7 +98,8 @@ def test_nothing_is_published_without_a_manifest(tmp_path):
         with publishing(tmp_path / "out") as staging:
             (staging / "scores.csv").write_text("whole")
 
-    pytest.raises(AssertionError, forget)
+    with pytest.raises(AssertionError):
+        forget()
     assert names(tmp_path) == []
 
 
@@ -108,7 +111,7 @@ from data_specs._manifest import describe_run, publishing, write_manifest
 
 moment, place = sys.argv[1], Path(sys.argv[2])
 if moment == "between renames":
-    _manifest._exchange = lambda one, other: False
+    _manifest._exchange = lambda *_: False
     calls = []
     rename = Path.rename
     def counted(self, target):
@@ -149,7 +152,8 @@ def test_killed_between_two_renames_the_next_run_finds_the_old_result(tmp_path):
             assert (place / "scores.csv").read_text() == "old"
             raise RuntimeError
 
-    pytest.raises(RuntimeError, crash)
+    with pytest.raises(RuntimeError):
+        crash()
     assert (place / "scores.csv").read_text() == "old"
 
 
@@ -169,7 +173,7 @@ def test_a_folder_that_cannot_be_moved_stays(tmp_path, monkeypatch):
     """On Windows a folder cannot be renamed while a program has one of its files open."""
     place = tmp_path / "out"
     publish(place, "old")
-    monkeypatch.setattr(_manifest, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(_manifest, "_exchange", lambda *_: False)
     rename = type(place).rename
 
     def refuse(self, target):
@@ -188,7 +192,7 @@ def test_a_folder_that_cannot_be_moved_stays(tmp_path, monkeypatch):
 def test_when_the_second_rename_fails_the_old_result_comes_back(tmp_path, monkeypatch):
     place = tmp_path / "out"
     publish(place, "old")
-    monkeypatch.setattr(_manifest, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(_manifest, "_exchange", lambda *_: False)
     rename = type(place).rename
 
     def refuse(self, target):
@@ -228,7 +232,7 @@ def test_reader_never_sees_half(tmp_path, way):
     reader = threading.Thread(target=watch)
     reader.start()
     try:
-        for number in range(40):
+        for number in range(20):
             with publishing(place) as staging:
                 (staging / "inputs").mkdir()
                 (staging / "scores.csv").write_text(f"{number}" * 2000)

@@ -132,8 +132,10 @@ def test_the_catalog_names_the_user_and_the_digest(tmp_path):
 
 
 def test_leaving_the_block_ends_the_use_also_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), data_specs.use(overlay_of(tmp_path, 2031, 1.3)):
+    folder = overlay_of(tmp_path, 2031, 1.3)
+    with data_specs.use(folder):
         assert factors_in_use(2031) == [1.3]
+    with pytest.raises(ZeroDivisionError), data_specs.use(folder):
         _ = 1 / 0
     with pytest.raises(TableMissing):
         factors_in_use(2031)

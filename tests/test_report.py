@@ -96,7 +96,9 @@ def test_bands_hold_every_line_once(result):
 
 
 def test_age_bands_by_hand():
-    scores = pl.DataFrame([line(f"{age}", age_last=age, risk_score=float(age)) for age in (0, 1, 2, 20, 21, 59, 60, 99)])
+    scores = pl.DataFrame(
+        [line(f"{age}", age_last=age, risk_score=float(age)) for age in (0, 1, 2, 20, 21, 59, 60, 99)]
+    )
     sexes = pl.DataFrame({"enrollee_id": scores["enrollee_id"], "sex": ["F"] * 8})
     found = _summary.by_age_and_sex(scores, sexes)
     assert found.select("band", "people", "mean_risk_score").rows() == [
@@ -111,6 +113,12 @@ def test_age_bands_by_hand():
 
 
 # ------------------------------------------------------------------------------------------------ small cells
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts without their drawing, for tests that read the tables of many pages."""
+    monkeypatch.setattr("poolwise.report._charts._svg", lambda chart: f"<svg>{len(chart.to_dict())}</svg>")
 
 
 @given(st.lists(st.integers(0, 60), max_size=12))
@@ -149,13 +157,15 @@ def test_small_groups_are_hidden_on_the_page(result, page):
     assert rows["all", ""][:2] == ["1,500", f"{_summary.overall(result.scores)['mean_risk_score'][0]:.3f}"]
 
 
-def test_a_share_of_few_people_is_hidden():
+def test_a_share_of_few_people_is_hidden(undrawn):
     scores = pl.DataFrame([line(f"{n}", hccs=["020"] if n < 3 else []) for n in range(200)])
     page = page_of(scores)
-    assert [r[2:] for r in cells_of(page, "By model and metal level") if r] == [["200", "0.336", "0.336", "–", "12.0"]] * 2
+    assert [r[2:] for r in cells_of(page, "By model and metal level") if r] == [
+        ["200", "0.336", "0.336", "–", "12.0"]
+    ] * 2
 
 
-def test_page_of_a_few_people_shows_nothing_of_them():
+def test_page_of_a_few_people_shows_nothing_of_them(undrawn):
     scores = pl.DataFrame([line(f"{n}", metal_level="gold", risk_score=17.5) for n in range(10)])
     page = page_of(scores)
     assert "Too few people" in page
@@ -164,7 +174,7 @@ def test_page_of_a_few_people_shows_nothing_of_them():
     assert "<svg" not in page
 
 
-def test_few_rejected_rows_do_not_follow_from_the_rest():
+def test_few_rejected_rows_do_not_follow_from_the_rest(undrawn):
     counts = pl.DataFrame({"table": ["enrollees"], "input": [200], "accepted": [197], "rejected": [3]})
     page = page_of(pl.DataFrame([line(f"{n}") for n in range(200)]), counts=counts)
     assert [r for r in cells_of(page, "Rows read") if r] == [["enrollees", "200", "–", "under 11"]]
@@ -173,7 +183,7 @@ def test_few_rejected_rows_do_not_follow_from_the_rest():
 def page_of(scores, counts=None):
     """The page of some lines of scores."""
     empty = {"table": pl.String, "input": pl.Int64, "accepted": pl.Int64, "rejected": pl.Int64}
-    findings = {c: pl.String for c in ("rule_id", "severity", "table", "condition")} | {"rows": pl.Int64}
+    findings = dict.fromkeys(("rule_id", "severity", "table", "condition"), pl.String) | {"rows": pl.Int64}
     made = riskadjust.Scores(
         scores=scores,
         findings=pl.DataFrame(schema=findings),
@@ -203,7 +213,7 @@ def test_page_asks_nothing_of_the_network(page):
     loading = [v for n, v in attributes if n in ("src", "href", "xlink:href", "srcset", "action", "poster")]
     assert [v for v in loading if not v.startswith("#")] == []
     assert "@import" not in page
-    assert set(re.findall(r"url\(([^)]*)\)", page)) <= {u for u in re.findall(r"url\((#[^)]*)\)", page)}
+    assert set(re.findall(r"url\(([^)]*)\)", page)) <= set(re.findall(r"url\((#[^)]*)\)", page))
     # Names of XML vocabularies are the only addresses, and nothing is fetched for a name.
     addresses = set(re.findall(r"https?://[^\"'\s<)]+", page))
     assert {a for a in addresses if not a.startswith("http://www.w3.org/")} == set()
@@ -224,7 +234,7 @@ def test_text_is_escaped(page):
     assert "A remark &amp; more." in page
 
 
-def test_uncertain_figures_are_listed():
+def test_uncertain_figures_are_listed(undrawn):
     page = page_of(pl.DataFrame([line(f"{n}") for n in range(50)]))
     assert "rows marked uncertain (hhs_hcc/icd10_to_cc): under 11 scores" in page
 

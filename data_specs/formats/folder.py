@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ _OUR_COLUMNS = {
 }
 _FROM_ELSEWHERE = {"spans": ("csr_variant", "metal_level")}  # may stand elsewhere: in the plan id, in the plans table
 _COMPONENT_LENGTH = 14
+_SECOND = re.compile(r"_duplicated_\d+$")
 
 
 @dataclass(frozen=True)
@@ -285,7 +287,9 @@ def _with_our_names(frame: pl.DataFrame, path: Path, table: str) -> pl.DataFrame
         taken.add(name)
         names[column] = name
     # Polars calls the second of two columns of one name `name_duplicated_0`.
-    twice = sorted(c for c in ours if list(names.values()).count(c) > 1 or f"{c}_duplicated_0" in names.values())
+    first = [_SECOND.sub("", low) for low in lowered.values() if _SECOND.search(low)]
+    named = [*names.values(), *(_ALIASES[table].get(low, low) for low in first if low in lowered.values())]
+    twice = [c for c in ours if named.count(c) > 1]
     if twice:
         raise InputRefused(
             f"column {twice[0]!r} stands twice", where=str(path), rule="FILE-002", remedy="keep one of the two"

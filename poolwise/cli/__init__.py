@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ class _Commands(TyperGroup):
             say_refusal(error)
             raise typer.Exit(REFUSED) from None
         except KeyboardInterrupt:
-            sys.stderr.write("poolwise: interrupted; no result was left\n")
+            sys.stderr.write("poolwise: interrupted; no new result was left\n")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The reader of the output has gone (`| head`): nothing more can be said, and nothing is wrong.
@@ -80,6 +81,10 @@ def _options(
 
 def main() -> None:
     """Run the command with the arguments of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the terminal cannot show must not end the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # So that a run that is told to stop takes its unfinished folder away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app()

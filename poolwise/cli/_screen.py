@@ -56,7 +56,7 @@ def show_table(
 
 def json_document(document: dict[str, Any]) -> None:
     """Write one JSON document to standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
 def plural(number: int, one: str, many: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,7 +129,7 @@ def add_command(
     from poolwise.cli._screen import json_document, screen, show_table
 
     added = add_tables(folder, family=family, to=to)
-    years = _years_that_score(to) if family == "hhs_hcc" else []
+    years = _years_that_score(to, [a.years for a in added]) if family == "hhs_hcc" else []
     broken = [y for y in years if y["status"] == "contradictory"]
     code = FINDINGS if broken else FINE
     if as_json:
@@ -146,27 +146,49 @@ def add_command(
     raise typer.Exit(code)
 
 
-def _years_that_score(folder: Path) -> list[dict[str, Any]]:
-    """Return benefit_year, status (scores, proposed, incomplete, contradictory) and what is wrong, year by year."""
+def _years_that_score(folder: Path, spans: Sequence[str]) -> list[dict[str, Any]]:
+    """Return benefit_year, status (scores, proposed, incomplete, contradictory) and what is wrong, year by year.
+
+    `spans` are the years of the added tables, as ``2018-2019, 2021``; a table without years concerns all of them.
+    """
     from data_specs import table, use
+
+    with use(folder):
+        held = set(table("hhs_hcc/coefficients")["benefit_year"].unique().to_list())
+        concerned = held if "" in spans else {year for span in spans for year in _years_in(span)}
+        # The rules of a year look into the code table of the next one.
+        concerned |= {year - 1 for year in concerned} & held
+        return [{"benefit_year": year, **_compiled(year, allow_proposed=False)} for year in sorted(concerned)]
+
+
+def _years_in(span: str) -> list[int]:
+    """Return the years of a text.
+
+    Examples
+    --------
+    >>> _years_in("2018-2020, 2022")
+    [2018, 2019, 2020, 2022]
+    """
+    runs = [run.split("-") for run in span.split(", ")]
+    return [year for run in runs for year in range(int(run[0]), int(run[-1]) + 1)]
+
+
+def _compiled(year: int, *, allow_proposed: bool) -> dict[str, str]:
+    """Return whether the tables of a year work together, and what is wrong where they do not."""
     from data_specs.errors import NotYetPublished, TableMissing, TableRefused
     from riskadjust._model import compile_year
     from riskadjust._settings import ScoringSettings
 
-    found = []
-    with use(folder):
-        for year in sorted(table("hhs_hcc/coefficients")["benefit_year"].unique().to_list()):
-            status, what = "scores", ""
-            try:
-                compile_year(year, ScoringSettings())
-            except NotYetPublished:
-                status, what = "proposed", "scored with --allow-proposed only"
-            except TableMissing as error:
-                status, what = "incomplete", error.what.partition(": ")[2]
-            except TableRefused as error:
-                status, what = "contradictory", str(error)
-            found.append({"benefit_year": year, "status": status, "what": what})
-    return found
+    try:
+        compile_year(year, ScoringSettings(allow_proposed=allow_proposed))
+    except NotYetPublished:
+        found = _compiled(year, allow_proposed=True)
+        return {"status": "proposed", "what": "scored with --allow-proposed only"} if not found["what"] else found
+    except TableMissing as error:
+        return {"status": "incomplete", "what": error.what.partition(": ")[2]}
+    except TableRefused as error:
+        return {"status": "contradictory", "what": str(error)}
+    return {"status": "scores", "what": ""}
 
 
 def _show_years(console: Any, years: list[dict[str, Any]]) -> None:

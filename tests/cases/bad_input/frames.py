@@ -31,10 +31,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 PATTERN: dict[str, dict[str, Any]] = {
     "enrollees": {"birth_date": DAY(1980, 3, 10), "sex": "M"},
-    "enrollment_spans": {"plan_id": PLAN, "csr_variant": "01", "metal_level": "silver", "span_start": FIRST, "span_end": LAST},
+    "enrollment_spans": {
+        "plan_id": PLAN,
+        "csr_variant": "01",
+        "metal_level": "silver",
+        "span_start": FIRST,
+        "span_end": LAST,
+    },
     "diagnoses": {"diagnosis_code": "E1169", "service_date": DAY(YEAR, 6, 15)},
     "drugs": {"code_type": "ndc", "code": "00003196401", "service_date": DAY(YEAR, 6, 15)},
-}  # fmt: skip
+}
 CLEAN = {
     "clean-woman": (DAY(1970, 5, 5), "F"),
     "clean-boy": (DAY(2015, 5, 5), "M"),
