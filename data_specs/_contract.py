@@ -15,7 +15,7 @@ from data_specs.errors import TableRefused
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Column", "Contract", "check_table", "contract_from_entry", "read_text"]
+__all__ = ["Column", "Contract", "check_table", "contract_from_entry", "read_text", "typed_table"]
 
 _TYPES = ("text", "int", "number", "flag", "date")
 _SHOWN_BREACHES = 5
@@ -158,6 +158,11 @@ def check_table(text: pl.DataFrame, contract: Contract, path: Path) -> pl.DataFr
         breaches = _key_breaches(text, contract, first_line)
     if breaches:
         raise _refusal(breaches, contract, path)
+    return typed_table(text, contract)
+
+
+def typed_table(text: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """Return the typed frame of a table that has been checked before (its digest says so)."""
     return text.select(_typed(c) for c in contract.columns)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 import riskadjust
 from data_specs.errors import InputRefused, SettingRefused
 

@@ -4,6 +4,7 @@ import random
 
 import polars as pl
 import pytest
+
 from riskadjust import _distinct
 from riskadjust._distinct import distinct_texts, numbers_among
 

@@ -4,6 +4,7 @@ from datetime import date
 
 import polars as pl
 import pytest
+
 import riskadjust
 from data_specs import synthetic_market
 from data_specs.errors import InputRefused, SettingRefused

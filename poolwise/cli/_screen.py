@@ -49,7 +49,8 @@ def show_table(
     if total:
         table.add_row(*total)
     # The heading stands outside the table, which would fold it to its own width.
-    console.print(title, style="bold")
+    if title:
+        console.print(title, style="bold")
     console.print(table)
     console.print()
 

@@ -57,7 +57,7 @@ def _entered(block: AbstractContextManager[None]) -> Callable[[], None]:
 def show_table(
     name: Annotated[str, typer.Argument(help="Name as in the list, for example hhs_hcc/coefficients.")],
     year: Annotated[int | None, typer.Option(metavar="YEAR", help="Only the rows of this year.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 20,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
     tables: _Overlays = None,
     as_json: _AsJson = False,
 ) -> None:
@@ -109,9 +109,21 @@ def _show_rows(frame: pl.DataFrame, rows: int, name: str, year: int | None) -> N
     columns = [(c, "right" if c in numbers else "left") for c in frame.columns]
     cells = [["" if v is None else str(v) for v in row] for row in frame.head(rows).rows()]
     console = screen()
-    show_table(console, title, columns, cells)
+    if _width(frame.columns, cells) <= console.width:
+        show_table(console, title, columns, cells)
+    else:
+        console.print(title, style="bold")
+        for number, row in enumerate(cells, 1):
+            filled = [[c, v] for c, v in zip(frame.columns, row, strict=True) if v]
+            show_table(console, "", [(f"row {number}", "left"), ("", "left")], filled)
     if frame.height > rows:
         console.print(f"{frame.height - rows:,} more: --rows N, or --json for all of {name}")
+
+
+def _width(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """Return how many characters a line needs when no cell is folded."""
+    widths = [max(len(c) for c in column) for column in zip(columns, *cells, strict=True)]
+    return sum(widths) + 3 * (len(columns) - 1)
 
 
 @app.command(name="add")
