@@ -14,6 +14,7 @@ from generate_catalog import catalog_page, code, markdown_table
 ROOT = Path(__file__).resolve().parent.parent
 CATALOG_PAGE = "tables.md"
 PLACE = re.compile(r"^<!-- made: (\w+)(?: ([\w ]+))? -->$", re.MULTILINE)
+ROLE = re.compile(r":(func|class|meth):<code>([\w.]+)</code>")
 RULE_ID = re.compile(r'"((?:MEM|SPAN|PLAN|MED|RX|HCC)-[0-9]{3})"')
 
 
@@ -26,6 +27,16 @@ def on_files(files, config):
 
 def on_page_markdown(markdown, **_):
     return filled(markdown)
+
+
+def on_page_content(html, **_):
+    return ROLE.sub(linked_name, html)
+
+
+def linked_name(found):
+    """A name in a docstring, as a link where the page has it."""
+    name = found[2]
+    return f'<a href="#{name}"><code>{name}</code></a>' if f'id="{name}"' in found.string else f"<code>{name}</code>"
 
 
 def filled(markdown):

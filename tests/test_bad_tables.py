@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ CASES = tomllib.loads((Path(year_tables.__file__).parent / "cases.toml").read_te
 
 
 @pytest.fixture(scope="module")
-def correct(tmp_path_factory) -> Path:
-    return year_tables.write_set(tmp_path_factory.mktemp("correct"), year_tables.year_set(SOURCE_YEAR))
+def correct(tmp_path_factory) -> Iterator[Path]:
+    """The folder of the correct tables, in use while this module runs."""
+    folder = year_tables.write_set(tmp_path_factory.mktemp("correct"), year_tables.year_set(SOURCE_YEAR))
+    with data_specs.use(folder):
+        yield folder
 
 
 def score_one_enrollee() -> riskadjust.Scores:
@@ -116,24 +120,33 @@ def refusal(correct: Path, folder: Path, case: dict[str, Any]) -> tuple[Exceptio
     row = case.get("row")
     is_elsewhere = isinstance(row, dict) and row["table"] != case["table"]
     lines = expected_rows(correct if is_elsewhere and not is_whole else bad, case, changed)
-    with contextlib.ExitStack() as stack:
-        if not is_whole:
-            stack.enter_context(data_specs.use(correct))
+    with without(correct) if is_whole else contextlib.nullcontext():
         with pytest.raises(ERRORS[case.get("error", "TableRefused")]) as caught:
-            score_with(bad, stack)
+            score_with(bad)
     return caught.value, lines
 
 
-def score_with(folder: Path, stack: contextlib.ExitStack) -> None:
-    stack.enter_context(data_specs.use(folder))
-    score_one_enrollee()
+@contextlib.contextmanager
+def without(folder: Path) -> Iterator[None]:
+    """Take a folder out of use for a while."""
+    data_specs.use(folder).close()
+    try:
+        yield
+    finally:
+        data_specs.use(folder)
+
+
+def score_with(folder: Path) -> None:
+    with data_specs.use(folder):
+        score_one_enrollee()
 
 
 def test_the_unchanged_tables_score(correct):
-    with data_specs.use(correct):
-        result = score_one_enrollee()
+    result = score_one_enrollee()
     assert result.scores.height == 1
     assert result.scores["risk_score"].item() > 0
+    with without(correct), pytest.raises(TableMissing, match=str(year_tables.BENEFIT_YEAR)):
+        score_one_enrollee()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].replace(" ", "-"))
@@ -153,11 +166,9 @@ def test_bad_table(correct, tmp_path, case):
 
 @pytest.mark.parametrize("case", CASES[-3:], ids=lambda case: case["name"].replace(" ", "-"))
 def test_a_refused_table_leaves_nothing_behind(correct, tmp_path, case):
-    with data_specs.use(correct):
-        before = score_one_enrollee().scores
+    before = score_one_enrollee().scores
     refusal(correct, tmp_path, case)
-    with data_specs.use(correct):
-        assert score_one_enrollee().scores.equals(before)
+    assert score_one_enrollee().scores.equals(before)
 
 
 def test_the_cases_are_many_and_differ():

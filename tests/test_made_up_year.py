@@ -355,7 +355,7 @@ def run_command(arguments: list[str], environment: dict[str, str]) -> subprocess
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
 
 
-@pytest.mark.parametrize("way", ["option", "environment"])
+@pytest.mark.parametrize("way", ["option", pytest.param("environment", marks=pytest.mark.slow)])
 def test_through_the_command(folder, population, tmp_path, way):
     for name, frame in frames_of(population).items():
         frame.write_parquet(tmp_path / f"{name}.parquet")

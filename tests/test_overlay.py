@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
 import polars as pl
@@ -327,11 +326,8 @@ def add(source: Path, store: Path, year: int, factor: float) -> list[tuple[str, 
 def installed_store(tmp_path, monkeypatch):
     """A folder that stands in for the installed tables, so that revisions of it can be asked for."""
     store = tmp_path / "store"
-    store.mkdir()
-    entry = Path(str(_registry.INSTALLED)) / "catalog" / "hhs_hcc.toml"
-    (store / "catalog").mkdir()
-    shutil.copy(entry, store / "catalog" / "hhs_hcc.toml")
-    shutil.copytree(_registry.INSTALLED / "tables" / "hhs_hcc", store / "tables" / "hhs_hcc")
+    write(data_specs.table(TABLE), tmp_path / "first" / f"{NAME}.csv")
+    data_specs.add_tables(tmp_path / "first", family="hhs_hcc", to=store)
     caches = (_registry._catalog_of, _registry._installed_rows, _registry._overlay_file)
     for cache in caches:
         cache.cache_clear()
