@@ -1,6 +1,6 @@
 """What a table of published figures must look like, and the check that holds it to that.
 
-A contract is a catalogue entry (``catalog/<family>.toml``): columns with type, unit and limits, the key, the
+A contract is a catalog entry (``catalog/<family>.toml``): columns with type, unit and limits, the key, the
 column that carries the year. A file is read as text, checked cell by cell, and only then becomes a typed frame.
 """
 
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """The catalogue's description of one table."""
+    """The catalog's description of one table."""
 
     family: str
     name: str
@@ -61,7 +61,7 @@ class Contract:
 
 
 def contract_from_entry(family: str, entry: dict[str, Any], where: str) -> Contract:
-    """Return the contract of one ``[[table]]`` entry of a catalogue file."""
+    """Return the contract of one ``[[table]]`` entry of a catalog file."""
     try:
         columns = tuple(_column(c) for c in entry["column"])
         contract = Contract(
@@ -78,7 +78,7 @@ def contract_from_entry(family: str, entry: dict[str, Any], where: str) -> Contr
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TableRefused(
-            f"a catalogue entry cannot be read ({error})",
+            f"a catalog entry cannot be read ({error})",
             where=where,
             rule="an entry has name, title, source, key and columns with name and type",
             remedy="complete the entry; `poolwise tables` prints the installed ones as a pattern",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INPUT_COLUMNS", "as_frame", "date_column", "need_columns", "text_column"]
 
-# The columns scoring reads; full tables with keys and constraints stand in the catalogue of input tables.
+# The columns scoring reads; full tables with keys and constraints stand in the catalog of input tables.
 INPUT_COLUMNS: dict[str, tuple[str, ...]] = {
     "enrollees": ("enrollee_id", "birth_date", "sex"),
     "enrollment_spans": ("enrollee_id", "plan_id", "csr_variant", "metal_level", "span_start", "span_end"),

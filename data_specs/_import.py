@@ -1,4 +1,4 @@
-"""The checked way in for tables: a folder of tidy files becomes catalogued, versioned tables of one family."""
+"""The checked way in for tables: a folder of tidy files becomes cataloged, versioned tables of one family."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def add_tables(folder: str | os.PathLike[str], *, family: str, to: str | os.Path
     Parameters
     ----------
     folder : path
-        Tidy tables, one CSV or Parquet file each. A table the catalogue does not know needs an entry in
+        Tidy tables, one CSV or Parquet file each. A table the catalog does not know needs an entry in
         ``<family>.toml`` or ``catalog/<family>.toml`` of this folder.
     family : str
         The family they belong to, for example ``hhs_hcc``.
@@ -64,14 +64,14 @@ def add_tables(folder: str | os.PathLike[str], *, family: str, to: str | os.Path
         raise InputRefused(
             "no table to add", where=str(source), remedy="name a folder that holds .csv or .parquet files"
         )
-    catalogue = _Catalogue(family, source, target)
-    checked = [(catalogue.contract_of(f), f) for f in files]
+    catalog = _Catalog(family, source, target)
+    checked = [(catalog.contract_of(f), f) for f in files]
     texts = [(contract, read_text(f), f) for contract, f in checked]
     for contract, text, file in texts:
         check_table(text, contract, file)
     _check_references(texts)
-    done = [catalogue.store(contract, text) for contract, text, _ in texts]
-    catalogue.write()
+    done = [catalog.store(contract, text) for contract, text, _ in texts]
+    catalog.write()
     _registry._catalog_of.cache_clear()
     _registry._installed_rows.cache_clear()
     return done
@@ -103,8 +103,8 @@ def _check_references(texts: list[tuple[Contract, pl.DataFrame, Path]]) -> None:
                 )
 
 
-class _Catalogue:
-    """The catalogue file of one family in the target folder, with the tables beside it."""
+class _Catalog:
+    """The catalog file of one family in the target folder, with the tables beside it."""
 
     def __init__(self, family: str, source: Path, target: Path) -> None:
         import tomlkit
@@ -126,7 +126,7 @@ class _Catalogue:
             raise TableRefused(
                 f"table {name!r} of family {self.family!r} is not described",
                 where=str(file),
-                rule="every table has a catalogue entry: title, source, key, columns with type and unit",
+                rule="every table has a catalog entry: title, source, key, columns with type and unit",
                 remedy=f"write the entry into {self.family}.toml beside the files",
             )
         return contract_from_entry(self.family, _plain(entry), str(self.path))

@@ -1,4 +1,4 @@
-"""The one way to a published figure: catalogue -> checked, cached frame, with user overlays on top.
+"""The one way to a published figure: catalog -> checked, cached frame, with user overlays on top.
 
 An overlay is a folder of the reader's own tables. Its rows replace all installed rows of the same table and year,
 so a new benefit year, or a corrected one, needs no change of code.
@@ -50,7 +50,7 @@ def use(folder: str | os.PathLike[str]) -> Overlay:
     ----------
     folder : path
         Holds ``<family>/<table>.csv`` or ``.parquet``, or ``tables/<family>/...``, or the tables themselves when their
-        names are unique in the catalogue. A table the catalogue does not know needs ``catalog/<family>.toml`` there.
+        names are unique in the catalog. A table the catalog does not know needs ``catalog/<family>.toml`` there.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
     Returns
     -------
     DataFrame
-        Columns and units as in the catalogue, rows in published order.
+        Columns and units as in the catalog, rows in published order.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def _catalog_of(root: Path) -> dict[str, Contract]:
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise TableRefused(f"a catalogue is not valid TOML ({error})", where=str(file)) from None
+            raise TableRefused(f"a catalog is not valid TOML ({error})", where=str(file)) from None
         family = str(document.get("family", file.stem))
         for entry in document.get("table", ()):
             contract = contract_from_entry(family, entry, str(file))
@@ -268,7 +268,7 @@ def _installed_rows(name: str, revision: str | None) -> pl.DataFrame | None:
     path = INSTALLED / "tables" / contract.family / entry["file"]
     if digest_of(path) != entry["digest"]:
         raise TableRefused(
-            "the file differs from the digest in the catalogue",
+            "the file differs from the digest in the catalog",
             where=str(path),
             rule="an installed table is changed only by adding a revision",
             remedy="install poolwise again, or add your own table as an overlay",
@@ -293,7 +293,7 @@ def _overlay_tables(folder: Path) -> dict[tuple[str, str], Path]:
     known = {**_catalog_of(INSTALLED), **_catalog_of(folder)}
     families = {c.family for c in known.values()}
     found: dict[tuple[str, str], Path] = {}
-    for file in sorted([*folder.rglob("*.csv"), *folder.rglob("*.parquet")]):
+    for file in sorted([*folder.rglob("*.csv"), *folder.rglob("*.parquet")], key=_revision_order):
         parts = file.relative_to(folder).parts
         parts = parts[1:] if parts[0] == "tables" else parts
         if len(parts) == 2 and parts[0] in families:
@@ -301,7 +301,7 @@ def _overlay_tables(folder: Path) -> dict[tuple[str, str], Path]:
         elif len(parts) == 1:
             owners = [c.family for c in known.values() if c.name == _stem(file)]
             if len(owners) != 1:
-                raise _uncatalogued(file, "no table" if not owners else "more than one table")
+                raise _uncataloged(file, "no table" if not owners else "more than one table")
             found[(owners[0], _stem(file))] = file
     if not found:
         raise TableMissing(
@@ -313,15 +313,21 @@ def _overlay_tables(folder: Path) -> dict[tuple[str, str], Path]:
     return found
 
 
+def _revision_order(file: Path) -> tuple[str, int, str]:
+    """Return what sorts a table's files by revision: x.csv, x.r2.csv, x.r10.csv."""
+    number = file.name.split(".")[1].removeprefix("r")
+    return _stem(file), int(number) if number.isdigit() else 1, str(file)
+
+
 def _stem(file: Path) -> str:
     return file.name.split(".")[0]
 
 
-def _uncatalogued(file: Path, number: str) -> TableRefused:
+def _uncataloged(file: Path, number: str) -> TableRefused:
     return TableRefused(
-        f"{number} of the catalogue has this file's name",
+        f"{number} of the catalog has this file's name",
         where=str(file),
-        rule="every table has a catalogue entry",
+        rule="every table has a catalog entry",
         remedy="put the file into a folder named for its family, and describe a new table in catalog/<family>.toml",
     )
 
@@ -337,7 +343,7 @@ def _overlay_rows(folder: Path, name: str) -> pl.DataFrame:
 def _overlay_file(folder: Path, name: str, path: Path, _mtime: int, _size: int) -> pl.DataFrame:
     contract = _catalog_of(INSTALLED).get(name) or _catalog_of(folder).get(name)
     if contract is None:
-        raise _uncatalogued(path, "no table")
+        raise _uncataloged(path, "no table")
     return _with_origin(check_table(read_text(path), contract, path), path)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from riskadjust._claims import ClaimSettings, Selection, select_claims
     from riskadjust._diy import DiyTables, read_diy, score_diy
-    from riskadjust._explain import explain
+    from riskadjust._explain import explain, explain_diy
     from riskadjust._score import Scores, score
     from riskadjust._settings import ScoringSettings
     from riskadjust._stream import StreamResult, score_files
@@ -20,6 +20,7 @@ __all__ = [
     "Selection",
     "StreamResult",
     "explain",
+    "explain_diy",
     "read_diy",
     "score",
     "score_diy",
@@ -35,6 +36,7 @@ _HOMES = {
     "Selection": "riskadjust._claims",
     "StreamResult": "riskadjust._stream",
     "explain": "riskadjust._explain",
+    "explain_diy": "riskadjust._explain",
     "read_diy": "riskadjust._diy",
     "score": "riskadjust._score",
     "score_diy": "riskadjust._diy",

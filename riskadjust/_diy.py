@@ -70,22 +70,33 @@ def score_diy(
     >>> result.scores.select("risk_score", "csr_factor", "csr_adjusted_score").row(0)
     (2.326, 1.12, 2.60512)
     """
-    if isinstance(folder_or_tables, DiyTables | Mapping):
-        tables = DiyTables.of(folder_or_tables)
-    else:
-        tables = read_diy(folder_or_tables)
     model = compile_year(benefit_year, ScoringSettings.of(settings))
+    run, persons, _, _ = diy_run(diy_tables(folder_or_tables), model, with_states=explain)
+    return run.result(explain, diy_keys(persons))
+
+
+def diy_tables(folder_or_tables: str | os.PathLike[str] | DiyTables | Mapping[str, Any]) -> DiyTables:
+    """Return the tables of a folder, or those handed in, with their columns checked."""
+    if isinstance(folder_or_tables, DiyTables | Mapping):
+        return DiyTables.of(folder_or_tables)
+    return read_diy(folder_or_tables)
+
+
+def diy_run(
+    tables: DiyTables, model: YearModel, *, with_states: bool = False, with_rows: bool = False
+) -> tuple[Run, pl.DataFrame, pl.DataFrame, pl.DataFrame | None]:
+    """Return a run of the kernel over DIY tables, the accepted persons, and diagnoses and drugs under our names."""
     findings = Findings()
     persons = _accepted_persons(tables.person, model, findings)
     enrollment = _as_given(persons, model)
     diagnoses_frame = _renamed(tables.diagnosis, {"DIAG": "diagnosis_code", "DIAGNOSIS_SERVICE_DATE": "service_date"})
     diagnoses = _events.arrange_diagnoses(diagnoses_frame, enrollment, model, findings)
     _check_ages_at_diagnosis(tables.diagnosis, diagnoses, enrollment, findings)
-    drugs = _events.arrange_drugs(_drugs(tables), enrollment, model, findings, dated=False)
-    kernel = kernel_run(model, enrollment, diagnoses, drugs, with_states=explain)
+    drugs_frame = _drugs(tables)
+    drugs = _events.arrange_drugs(drugs_frame, enrollment, model, findings, dated=False)
+    kernel = kernel_run(model, enrollment, diagnoses, drugs, with_states=with_states, with_rows=with_rows)
     _events.note_statuses(diagnoses_frame, diagnoses, kernel.statuses, findings)
-    run = Run(model, enrollment, diagnoses, drugs, kernel, findings)
-    return run.result(explain, _line_keys(persons))
+    return Run(model, enrollment, diagnoses, drugs, kernel, findings), persons, diagnoses_frame, drugs_frame
 
 
 def _accepted_persons(person: pl.DataFrame, model: YearModel, findings: Findings) -> pl.DataFrame:
@@ -178,7 +189,8 @@ def _as_given(persons: pl.DataFrame, model: YearModel) -> Enrollment:
     )
 
 
-def _line_keys(persons: pl.DataFrame) -> pl.DataFrame:
+def diy_keys(persons: pl.DataFrame) -> pl.DataFrame:
+    """Return the key columns of each person's line, with its factor."""
     import polars as pl
 
     return persons.select(

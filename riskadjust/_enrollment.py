@@ -172,7 +172,7 @@ def arrange_enrollment(
     own, scope_owner, scope_keys = _span_groups.scopes(own, spans, findings, settings.person_scope, scope_columns)
     late = births[own.owner] > own.start
     if late.any():
-        findings.note("MEM-011", "enrollees", len(np.unique(own.owner[late])))
+        findings.note("MEM-011", "enrollees", len(np.unique(own.owner[late])), "warn")
     by_plan = settings.duration_scope == "plan"
     unit_scope, span_unit, days, last_day = _span_groups.units(own, by_plan)
     age_before, birthday = birthdays(enrollees["birth_date"], model.benefit_year, settings.leap_birthday)
@@ -315,7 +315,7 @@ def _checked_spans(
             free[rows] = False
     row = np.flatnonzero(free)
     start, end = start[row], end[row]
-    findings.note("SPAN-004", table, int(((start < first) | (end > last)).sum()))
+    findings.note("SPAN-004", table, int(((start < first) | (end > last)).sum()), "split")
     return _span_groups.Spans(
         row=row,
         owner=owner[row].astype(np.int64),

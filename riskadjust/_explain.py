@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from riskadjust import _events, _lists
+from riskadjust._diy import diy_keys, diy_run, diy_tables
 from riskadjust._model import METALS, YearModel, compile_year
 from riskadjust._program import DRUG_WORD, Program
-from riskadjust._score import ScoringFrames, own_metal, run_score
+from riskadjust._score import ScoringFrames, own_metal, plan_keys, run_score
 from riskadjust._settings import ScoringSettings
 
 if TYPE_CHECKING:
+    import os
+
     import polars as pl
 
+    from data_specs.formats.diy import DiyTables
     from riskadjust._score import Run
 
-__all__ = ["explain"]
+__all__ = ["explain", "explain_diy"]
 
 _FIRST_DRUG_BIT = 64 * DRUG_WORD
 
@@ -79,39 +83,69 @@ def explain(
     if enrollee_ids is not None:
         frames = frames.only(pl.Series("enrollee_id", list(enrollee_ids), dtype=pl.String))
     run = run_score(model, frames, with_states=True, with_rows=True)
-    evidence = _evidence(run, frames)
-    return (
-        _variables(run)
-        .join(evidence, on=["unit", "variable"], how="left", maintain_order="left")
-        .select(
-            "enrollee_id",
-            "plan_id",
-            "csr_variant",
-            "metal_level",
-            "variable",
-            "coefficient",
-            pl.col("evidence").fill_null([]),
-        )
-    )
+    keys = plan_keys(run).select("enrollee_id", "plan_id", "csr_variant", "metal_level")
+    return _taken_apart(run, keys, frames.diagnoses, frames.drugs)
 
 
-def _variables(run: Run) -> pl.DataFrame:
+def explain_diy(
+    folder_or_tables: str | os.PathLike[str] | DiyTables | Mapping[str, Any],
+    *,
+    benefit_year: int,
+    enrollee_ids: Sequence[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> pl.DataFrame:
+    """Return :func:`explain` for the published DIY layout.
+
+    Parameters
+    ----------
+    folder_or_tables, benefit_year, settings
+        As in :func:`riskadjust.score_diy`.
+    enrollee_ids : sequence of str, optional
+        Explain these only.
+
+    Returns
+    -------
+    DataFrame
+        enrollee_id, metal_level, csr_indicator, variable, coefficient, evidence, sorted by the first four. Drugs of
+        this layout have no date.
+
+    Raises
+    ------
+    PoolwiseError
+        As in :func:`riskadjust.score_diy`.
+    """
+    model = compile_year(benefit_year, ScoringSettings.of(settings))
+    tables = diy_tables(folder_or_tables)
+    if enrollee_ids is not None:
+        tables = tables.only(list(enrollee_ids))
+    run, persons, diagnoses, drugs = diy_run(tables, model, with_states=True, with_rows=True)
+    keys = diy_keys(persons).select("enrollee_id", "metal_level", "csr_indicator")
+    return _taken_apart(run, keys, diagnoses, drugs)
+
+
+def _taken_apart(run: Run, keys: pl.DataFrame, diagnoses: pl.DataFrame, drugs: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the lines' keys with every variable, its coefficient and its evidence."""
+    import polars as pl
+
+    evidence = _evidence(run, diagnoses, drugs)
+    lines = _variables(run, keys).join(evidence, on=["unit", "variable"], how="left", maintain_order="left")
+    return lines.select(*keys.columns, "variable", "coefficient", pl.col("evidence").fill_null([]))
+
+
+def _variables(run: Run, keys: pl.DataFrame) -> pl.DataFrame:
     """Return a row per line and scored variable, with the coefficient of the line's metal level."""
     import polars as pl
 
     model, enrollment, unit = run.model, run.enrollment, run.enrollment.line_unit
-    owner = enrollment.scope_owner[enrollment.unit_scope[unit]]
     lists = _lists.explanation_columns(model, run.kernel, run.drugs.masks[enrollment.unit_scope])
-    keys = enrollment.variants[enrollment.line_variant].select("plan_id", "csr_variant", "metal_level")
     lines = keys.with_columns(
-        enrollment.ids.gather(owner).alias("enrollee_id"),
         pl.Series("unit", unit.astype(np.int64)),
         pl.Series("model", run.kernel.models[unit]),
         pl.Series("metal", own_metal(keys)),
         lists[2].gather(unit).alias("variable"),
     ).explode("variable", empty_as_null=False)
     added = lines.join(_coefficients(model), on=["model", "variable", "metal"], how="left", validate="m:1")
-    return added.sort("enrollee_id", "plan_id", "csr_variant", "metal_level", "variable", "unit")
+    return added.sort(*keys.columns, "variable", "unit")
 
 
 def _coefficients(model: YearModel) -> pl.DataFrame:
@@ -129,11 +163,11 @@ def _coefficients(model: YearModel) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _evidence(run: Run, frames: ScoringFrames) -> pl.DataFrame:
+def _evidence(run: Run, diagnoses: pl.DataFrame, drugs: pl.DataFrame | None) -> pl.DataFrame:
     """Return unit, variable, evidence: the codes behind each variable of each unit."""
     import polars as pl
 
-    events = pl.concat([_diagnosis_events(run, frames), _drug_events(run, frames)])
+    events = pl.concat([_diagnosis_events(run, diagnoses), _drug_events(run, drugs)])
     causes = _causes(run.model)
     models = pl.DataFrame({"unit": np.arange(len(run.kernel.models)), "model": run.kernel.models})
     return (
@@ -188,7 +222,7 @@ def _expanded(mask: int, leaves: dict[int, int]) -> int:
     return plain
 
 
-def _diagnosis_events(run: Run, frames: ScoringFrames) -> pl.DataFrame:
+def _diagnosis_events(run: Run, source: pl.DataFrame) -> pl.DataFrame:
     """Return unit, bit, code, service_date, claim_id of the diagnoses whose HCC is still set after the hierarchy."""
     diagnoses, kernel = run.diagnoses, run.kernel
     payment = np.asarray(run.model.payment)[kernel.models]
@@ -202,7 +236,7 @@ def _diagnosis_events(run: Run, frames: ScoringFrames) -> pl.DataFrame:
         bit = rows[matched, column].astype(np.int64)
         has &= (alive[unit, bit // 64] >> (bit % 64).astype(np.uint64)) & np.uint64(1) == 1
         parts.append((unit[has], bit[has], diagnoses.row[position[has]]))
-    return _event_frame(parts, frames.diagnoses, "diagnosis_code")
+    return _event_frame(parts, source, "diagnosis_code")
 
 
 def _stretches(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -214,12 +248,12 @@ def _stretches(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return unit, np.arange(len(unit)) - start + first[unit]
 
 
-def _drug_events(run: Run, frames: ScoringFrames) -> pl.DataFrame:
+def _drug_events(run: Run, source: pl.DataFrame | None) -> pl.DataFrame:
     """Return unit, bit, code, service_date, claim_id of the drugs whose category is still set after the hierarchy."""
     import polars as pl
 
-    if frames.drugs is None:
-        return _event_frame([], frames.diagnoses, "diagnosis_code")
+    if source is None:
+        return _event_frame([], pl.DataFrame(schema={"code": pl.String}), "code")
     units = pl.DataFrame({"unit": np.arange(len(run.enrollment.unit_scope)), "scope": run.enrollment.unit_scope})
     rows = pl.DataFrame({"scope": run.drugs.owner.astype(np.int64), "row": run.drugs.row, "mask": run.drugs.row_masks})
     pairs = rows.join(units, on="scope", how="inner", maintain_order="left_right")
@@ -229,7 +263,7 @@ def _drug_events(run: Run, frames: ScoringFrames) -> pl.DataFrame:
     for number in range(len(run.model.drug_names)):
         has = (alive >> np.uint64(number)) & np.uint64(1) == 1
         parts.append((unit[has], np.full(int(has.sum()), _FIRST_DRUG_BIT + number), row[has]))
-    return _event_frame(parts, frames.drugs, "code")
+    return _event_frame(parts, source, "code")
 
 
 def _event_frame(

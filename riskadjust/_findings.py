@@ -30,10 +30,12 @@ class Findings:
         self._inputs[table] = self._inputs.get(table, 0) + rows
         self._refused.setdefault(table, [])
 
-    def note(self, rule_id: str, table: str, rows: int) -> None:
-        """Count rows that a rule noticed and that were used."""
+    def note(self, rule_id: str, table: str, rows: int, action: str = "") -> None:
+        """Count rows that a rule noticed and that were used; `action` says what was done where the rule says more."""
         if rows:
             self._counts[rule_id, table] = self._counts.get((rule_id, table), 0) + int(rows)
+            if action:
+                self._actions[rule_id, table] = action
 
     def refuse(self, rule_id: str, table: str, rows: pl.DataFrame, action: str = "") -> None:
         """Count rows that a rule kept out, and keep them; `action` where it is not the rule's own."""
@@ -41,9 +43,7 @@ class Findings:
 
         if rows.height == 0:
             return
-        self.note(rule_id, table, rows.height)
-        if action:
-            self._actions[rule_id, table] = action
+        self.note(rule_id, table, rows.height, action)
         self._refused[table].append(rows.with_columns(pl.lit(rule_id).alias("rule_id")))
 
     def frame(self) -> pl.DataFrame:

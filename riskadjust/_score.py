@@ -192,7 +192,7 @@ class Run:
 
     def result(self, explain: bool, keys: pl.DataFrame | None = None) -> Scores:
         """Return the run as named columns; `keys` are the lines' own columns where they are not plan variants."""
-        lines = _score_columns(self, _plan_keys(self) if keys is None else keys)
+        lines = _score_columns(self, plan_keys(self) if keys is None else keys)
         if explain:
             lists = _lists.explanation_columns(self.model, self.kernel, self.drugs.masks[self.enrollment.unit_scope])
             lines = lines.with_columns(c.gather(self.enrollment.line_unit) for c in lists)
@@ -266,7 +266,7 @@ def _bundled(model: YearModel, enrollment: _enrollment.Enrollment, kernel: Kerne
     return int((mother | infant).sum())
 
 
-def _plan_keys(run: Run) -> pl.DataFrame:
+def plan_keys(run: Run) -> pl.DataFrame:
     """Return the key columns of each output line, with its factor."""
     import polars as pl
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_specs import _registry
-from data_specs.errors import InputRefused, SettingRefused
+from data_specs.errors import InputRefused, OutputRefused, SettingRefused
 from riskadjust._findings import rule_texts
 from riskadjust._model import compile_year
 from riskadjust._score import Scores, score
@@ -74,7 +74,7 @@ def score_files(
     files : mapping of path
         enrollees, spans, diagnoses and, optionally, drugs: Parquet files, each sorted by enrollee_id.
     folder : path
-        Where the parts are written; made if absent. Parts of another run in it are removed.
+        Where the parts are written; made if absent. Parts of another such run in it are removed.
     benefit_year, explain, settings
         As in :func:`riskadjust.score`.
     batch_enrollees : int
@@ -86,6 +86,8 @@ def score_files(
     ------
     InputRefused
         A file is missing or not sorted by enrollee_id, and as in :func:`riskadjust.score`.
+    OutputRefused
+        The folder holds files that are not of such a run.
     SettingRefused
         `batch_enrollees` below 1, and as in :func:`riskadjust.score`.
     """
@@ -269,11 +271,19 @@ class _Progress:
             kept = json.loads(file.read_text(encoding="utf-8"))
             if kept["identity"] == identity:
                 return cls(folder, identity, kept["batches"])
+        elif folder.is_dir() and any(folder.iterdir()):
+            raise OutputRefused(
+                "the folder holds files that are not of such a run",
+                where=str(folder),
+                rule="only a folder with the progress file of an earlier run is used again",
+                remedy="name a new or empty folder",
+            )
         for name in ("scores", "rejected"):
             shutil.rmtree(folder / name, ignore_errors=True)
             (folder / name).mkdir(parents=True)
-        file.unlink(missing_ok=True)
-        return cls(folder, identity, [])
+        fresh = cls(folder, identity, [])
+        fresh.keep()
+        return fresh
 
     def store(self, number: int, result: Scores) -> None:
         """Write the parts of a batch, then note that it is done."""
@@ -288,6 +298,10 @@ class _Progress:
                 "uncertain": result.uncertain.rows(),
             }
         )
+        self.keep()
+
+    def keep(self) -> None:
+        """Write down which batches are done."""
         beside = self.folder / (_PROGRESS + ".new")
         beside.write_text(json.dumps({"identity": self.identity, "batches": self.batches}), encoding="utf-8")
         beside.replace(self.folder / _PROGRESS)

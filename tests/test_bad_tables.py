@@ -120,9 +120,9 @@ def refusal(correct: Path, folder: Path, case: dict[str, Any]) -> tuple[Exceptio
     row = case.get("row")
     is_elsewhere = isinstance(row, dict) and row["table"] != case["table"]
     lines = expected_rows(correct if is_elsewhere and not is_whole else bad, case, changed)
-    with without(correct) if is_whole else contextlib.nullcontext():
-        with pytest.raises(ERRORS[case.get("error", "TableRefused")]) as caught:
-            score_with(bad)
+    beneath = without(correct) if is_whole else contextlib.nullcontext()
+    with beneath, pytest.raises(ERRORS[case.get("error", "TableRefused")]) as caught:
+        score_with(bad)
     return caught.value, lines
 
 
@@ -169,6 +169,37 @@ def test_a_refused_table_leaves_nothing_behind(correct, tmp_path, case):
     before = score_one_enrollee().scores
     refusal(correct, tmp_path, case)
     assert score_one_enrollee().scores.equals(before)
+
+
+def too_many(table: str, number: int) -> pl.DataFrame:
+    """The table with more rows than a year can hold: HCCs, drug categories, variables or counts."""
+    frame = year_tables.rows_of(table, SOURCE_YEAR)
+    if table == "hcc_label":
+        new = [{"hcc": f"HCC{400 + n}"} for n in range(number)]
+        (pattern,) = frame.filter(hcc="HCC001").to_dicts()
+    elif table == "rxc_hierarchy":
+        new = [{"rxc": f"RXC_{20 + n}"} for n in range(number)]
+        (pattern,) = frame.filter(rxc="RXC_01").to_dicts()
+    else:
+        new = [{"variable": f"MORE_{n}", "in_score": "false"} for n in range(number)]
+        is_count = number < 100
+        (pattern,) = frame.filter(model="adult", member="ANY_GROUP" if is_count else "HCC142").head(1).to_dicts()
+    return pl.concat([frame, pl.DataFrame([pattern | change for change in new], schema=frame.schema)])
+
+
+@pytest.mark.parametrize(
+    ("table", "number", "says"),
+    [
+        ("hcc_label", 60, "too many HCCs.*at most 192"),
+        ("rxc_hierarchy", 60, "too many drug categories.*at most 64"),
+        ("model_variables", 250, "the adult model has too many variables.*at most 256"),
+        ("model_variables", 5, "too many counts.*at most five"),
+    ],
+)
+def test_more_than_a_year_can_hold(correct, tmp_path, table, number, says):
+    year_tables.write_set(tmp_path, {table: too_many(table, number)})
+    with pytest.raises(TableRefused, match=says):
+        score_with(tmp_path)
 
 
 def test_the_cases_are_many_and_differ():

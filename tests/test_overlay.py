@@ -218,7 +218,7 @@ def test_files_that_are_no_tables_are_left_alone(tmp_path):
 @pytest.mark.parametrize("home", ["hhs_hcc", "tables/hhs_hcc", "."])
 def test_a_table_the_catalog_does_not_know_is_refused(tmp_path, home):
     write(pl.DataFrame({"area": ["a"]}), tmp_path / home / "area_names.csv")
-    with pytest.raises(TableRefused, match=r"area_names\.csv.*every table has a catalogue entry"):
+    with pytest.raises(TableRefused, match=r"area_names\.csv.*every table has a catalog entry"):
         data_specs.use(tmp_path)
 
 

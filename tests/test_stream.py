@@ -7,7 +7,7 @@ import pytest
 
 import riskadjust
 from data_specs import synthetic_market
-from data_specs.errors import InputRefused, SettingRefused
+from data_specs.errors import InputRefused, OutputRefused, SettingRefused
 from riskadjust import _stream
 
 YEAR = 2025
@@ -86,6 +86,14 @@ def test_parts_of_another_run_are_removed(files, tmp_path):
     riskadjust.score_files(files, tmp_path / "out", benefit_year=YEAR, batch_enrollees=50)
     riskadjust.score_files(files, tmp_path / "out", benefit_year=YEAR, batch_enrollees=400)
     assert len(list((tmp_path / "out" / "scores").iterdir())) == 1
+
+
+def test_a_folder_with_other_files_is_left_alone(files, tmp_path):
+    (tmp_path / "mine" / "scores").mkdir(parents=True)
+    (tmp_path / "mine" / "scores" / "letter.txt").write_text("dear reader")
+    with pytest.raises(OutputRefused, match="not of such a run"):
+        riskadjust.score_files(files, tmp_path / "mine", benefit_year=YEAR)
+    assert (tmp_path / "mine" / "scores" / "letter.txt").exists()
 
 
 def test_unsorted_files_are_refused(market, files, tmp_path):

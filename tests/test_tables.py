@@ -49,7 +49,7 @@ def score(year: int, birth: datetime.date, code: str = "E11.69", **options) -> r
     return riskadjust.score(enrollees, spans, diagnoses, benefit_year=year, **options)
 
 
-# ---- the catalogue and the files ----
+# ---- the catalog and the files ----
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))

@@ -71,6 +71,20 @@ class DiyTables:
         _need_tables(found, "the mapping")
         return cls(**found)
 
+    def only(self, enrollee_ids: list[str]) -> DiyTables:
+        """Return the rows of some persons."""
+        import polars as pl
+
+        def chosen(frame: pl.DataFrame | None) -> pl.DataFrame | None:
+            return None if frame is None else frame.filter(pl.col("ENROLID").is_in(enrollee_ids))
+
+        return DiyTables(
+            self.person.filter(pl.col("ENROLID").is_in(enrollee_ids)),
+            self.diagnosis.filter(pl.col("ENROLID").is_in(enrollee_ids)),
+            chosen(self.ndc),
+            chosen(self.hcpcs),
+        )
+
 
 def _table_of(stem: str) -> str | None:
     low = stem.lower()

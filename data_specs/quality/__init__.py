@@ -1,1 +1,1 @@
-"""Data-quality rules: the catalogue's rows and the expression of each."""
+"""Data-quality rules: the catalog's rows and the expression of each."""

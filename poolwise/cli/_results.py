@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from riskadjust import Scores
 
-__all__ = ["Outcome", "diy_explanation", "show_explanation"]
+__all__ = ["Outcome", "show_explanation"]
 
 _LISTS = ("hccs", "rxcs", "variables")
 _MOST_CODES = 6
@@ -112,32 +112,6 @@ class Outcome:
         _show_uncertain(console, self.result.uncertain)
         for note in self.notes:
             console.print(f"Note: {note}")
-
-
-def diy_explanation(scores: pl.DataFrame, benefit_year: int) -> pl.DataFrame:
-    """Return every variable of every score of the DIY layout with the coefficient of the own metal level."""
-    from data_specs import table
-
-    metals = ("platinum", "gold", "silver", "bronze", "catastrophic")
-    coefficients = (
-        table("hhs_hcc/coefficients", year=benefit_year)
-        .select("model", pl.col("cms_variable").alias("variable"), *metals)
-        .unpivot(metals, index=["model", "variable"], variable_name="metal_level", value_name="coefficient")
-    )
-    keys = ["enrollee_id", "metal_level", "csr_indicator"]
-    lines = scores.select(*keys, "model", pl.col("variables").alias("variable"))
-    lines = lines.explode("variable", empty_as_null=False)
-    return (
-        lines.join(
-            coefficients,
-            on=["model", "variable", "metal_level"],
-            how="left",
-            maintain_order="left",
-            validate="m:1",
-        )
-        .select(*keys, "variable", "coefficient")
-        .sort(*keys, "variable")
-    )
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:

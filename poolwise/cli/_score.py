@@ -225,8 +225,7 @@ def _score_diy(job: Job, begin: Callable[[str], None]) -> Scored:
     import polars as pl
 
     from data_specs.formats import diy
-    from poolwise.cli._results import diy_explanation
-    from riskadjust import score_diy
+    from riskadjust import explain_diy, score_diy
 
     begin("reading")
     tables = diy.read_diy(job.folder)
@@ -235,10 +234,9 @@ def _score_diy(job: Job, begin: Callable[[str], None]) -> Scored:
     explanation = None
     if job.explain:
         begin("explaining")
-        chosen = result.scores
-        if job.enrollee_ids:
-            chosen = chosen.filter(pl.col("enrollee_id").is_in(job.enrollee_ids))
-        explanation = diy_explanation(chosen, job.benefit_year)
+        known = set(result.scores["enrollee_id"].to_list())
+        chosen = [i for i in job.enrollee_ids if i in known] if job.enrollee_ids else None
+        explanation = explain_diy(tables, benefit_year=job.benefit_year, enrollee_ids=chosen, settings=job.settings)
     files = {path.stem: path for path in diy._files(job.folder).values()}
     sexes = tables.person.select(pl.col("ENROLID").alias("enrollee_id"), pl.col("SEX").alias("sex"))
     notes = [] if tables.ndc is not None or tables.hcpcs is not None else [_no_drugs("NDC or HCPCS")]
