@@ -24,10 +24,11 @@ __all__ = [
     "drug_codes",
 ]
 
-ROW_WIDTH = 12
+ROW_WIDTH = 16
+_FURTHER_ROWS, _CODE_FLAGS = 12, 13
 VALID_FIRST, VALID_SECOND, SECOND_CARRIED, ROW_UNCERTAIN = 1, 2, 4, 8
 BUNDLED_INFANT, BUNDLED_MOTHER = 1, 2
-_SEX = {None: 0, "male": 1, "female": 2}
+_SEX = {None: 3, "male": 1, "female": 2}
 _CONDITIONS = (
     "valid_fy_start",
     "valid_fy_end",
@@ -40,12 +41,15 @@ _CONDITIONS = (
 
 @dataclass(frozen=True)
 class DiagnosisCodes:
-    """The crosswalk: `codes` has columns code, code_id; the arrays are indexed by code_id (the last one: unknown)."""
+    """The crosswalk: `codes` has columns code, code_id; the arrays are indexed by code_id (the last one: unknown).
+
+    `first_rows` repeats the first row of each code in `rows`, beginning at `code_first`; a code without rows has no
+    category.
+    """
 
     codes: pl.DataFrame
+    first_rows: np.ndarray
     code_first: np.ndarray
-    code_rows: np.ndarray
-    code_flags: np.ndarray
     rows: np.ndarray
     bundled_hccs: dict[int, int]
 
@@ -95,23 +99,25 @@ def diagnosis_codes(
     names = sorted({r["icd10"] for r in rows} | set(bundled["icd10"].to_list()))
     ids = {name: i for i, name in enumerate(names)}
     first = np.zeros(len(names) + 1, np.uint32)
-    number = np.zeros(len(names) + 1, np.uint8)
-    flags = np.zeros(len(names) + 1, np.uint8)
+    number = np.zeros(len(names) + 1, np.int64)
+    first_rows = np.zeros((len(names) + 1, ROW_WIDTH), np.uint8)
     for index, row in enumerate(rows):
         code = ids[row["icd10"]]
         if not number[code]:
             first[code] = index
+            first_rows[code] = packed[index]
         number[code] += 1
+    first_rows[:, _FURTHER_ROWS] = np.maximum(number - 1, 0)
     bundled_hccs = {BUNDLED_INFANT: 0, BUNDLED_MOTHER: 0}
     for side, icd10 in bundled.select("side", "icd10").rows():
         flag = BUNDLED_INFANT if side == "infant" else BUNDLED_MOTHER
         code = ids[icd10]
-        flags[code] |= flag
+        first_rows[code, _CODE_FLAGS] |= flag
         for index in range(first[code], first[code] + number[code]):
             for category in packed[index, 1 : 1 + packed[index, 0]].tolist():
                 bundled_hccs[flag] |= 1 << category
     codes = pl.DataFrame({"code": names, "code_id": np.arange(len(names), dtype=np.uint32)})
-    return DiagnosisCodes(codes, first, number, flags, packed, bundled_hccs)
+    return DiagnosisCodes(codes, first_rows, first, packed, bundled_hccs)
 
 
 def _packed(
@@ -142,14 +148,19 @@ def _packed(
         *categories,
         *[0] * (3 - len(categories)),
         flags,
-        row["mce_age_min"] or 0,
-        255 if row["mce_age_max"] is None else row["mce_age_max"],
+        *_range(row["mce_age_min"], row["mce_age_max"]),
         _SEX[row["mce_sex_w1"]],
-        0 if drop_second_sex else _SEX[row["mce_sex_w2"]],
-        row["split_age_min"] or 0,
-        255 if row["split_age_max"] is None else row["split_age_max"],
+        _SEX[None] if drop_second_sex else _SEX[row["mce_sex_w2"]],
+        *_range(row["split_age_min"], row["split_age_max"]),
         _SEX[row["split_sex"]],
+        *[0] * 4,
     ]
+
+
+def _range(low: int | None, high: int | None) -> tuple[int, int]:
+    """Return the lowest age and how many more years the range goes on; blank ends are open."""
+    first = low or 0
+    return first, (255 if high is None else high) - first
 
 
 def hcc_name(category: str) -> str:

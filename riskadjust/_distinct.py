@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_specs.errors import InputRefused
-from riskadjust._encoding import find_texts, index_texts, number_texts
+from riskadjust._encoding import find_keys, find_texts, index_keys, index_texts, number_texts, number_words
 from riskadjust._kernel import map_chunks
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ __all__ = ["distinct_texts", "numbers_among"]
 _FIRST_TABLE = 1 << 16
 _CHUNK = 1 << 20
 _FREE = 2**32 - 1
+_FREE_SLOT = 2**64 - 1
+_TOO_LONG = -2
+_MOST_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,22 @@ def distinct_texts(texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
 def _numbered(views: np.ndarray, buffers: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Number the texts of a chunk; return the row where each appears first."""
     size = _FIRST_TABLE
+    short = True
     while True:
         first_rows = np.empty(size // 2, np.uint32)
-        table = np.full(size, _FREE, np.uint32)
-        met = number_texts(views, buffers, table, np.empty(size, np.uint32), numbers, first_rows)
+        if short:
+            slots = np.empty((size, 2), np.uint64)
+            slots[:, 1] = _FREE_SLOT
+            met = number_words(views, slots, numbers, first_rows)
+        else:
+            table = np.full(size, _FREE, np.uint32)
+            met = number_texts(views, buffers, table, np.empty(size, np.uint32), numbers, first_rows)
         if met >= 0:
             return first_rows[:met].astype(np.int64)
-        size *= 8
+        if met == _TOO_LONG:
+            short = False
+        else:
+            size *= 8
 
 
 def _merge_chunks(texts: pl.Series, firsts: dict[int, np.ndarray], numbers: np.ndarray) -> pl.Series:
@@ -108,17 +121,31 @@ def numbers_among(texts: pl.Series, known: pl.Series, absent: int) -> np.ndarray
     """Return the number of each row's text in `known` (distinct texts, no null), `absent` where it is not there."""
     rows = len(texts)
     out = np.empty(rows, np.uint32)
-    own, table = Views.of(texts), Views.of(known)
-    size = 1 << max(2 * len(known), 2).bit_length()
-    slot_row, slot_tag = np.full(size, _FREE, np.uint32), np.empty(size, np.uint32)
-    index_texts(table.bytes, table.buffers, slot_row, slot_tag)
+    own = Views.of(texts)
+    find = _finder(known, absent)
 
     def find_chunk(start: int) -> None:
         stop = min(start + _CHUNK, rows)
-        views = own.rows(start, stop)
-        find_texts(views, own.buffers, table.bytes, table.buffers, slot_row, slot_tag, absent, out[start:stop])
+        find(own.rows(start, stop), own.buffers, out[start:stop])
 
     map_chunks(find_chunk, range(0, rows, _CHUNK))
     if texts.null_count():
         out[texts.is_null().to_numpy()] = absent
     return out
+
+
+def _finder(known: pl.Series, absent: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
+    """Return what looks texts up among the known ones: as keys of a few words, or byte by byte where one is long."""
+    table = Views.of(known)
+    size = 1 << max(2 * len(known), 2).bit_length()
+    longest = known.str.len_bytes().max()
+    words = max(2, (int(longest) + 8) // 8) if isinstance(longest, int) else 2
+    if words <= _MOST_WORDS:
+        keys, slots = np.empty((len(known), words), np.uint64), np.full(size, _FREE_SLOT, np.uint64)
+        if index_keys(table.bytes, table.buffers, keys, slots):
+            return lambda views, buffers, out: find_keys(views, buffers, keys, slots, absent, out)
+    slot_row, slot_tag = np.full(size, _FREE, np.uint32), np.empty(size, np.uint32)
+    index_texts(table.bytes, table.buffers, slot_row, slot_tag)
+    return lambda views, buffers, out: find_texts(
+        views, buffers, table.bytes, table.buffers, slot_row, slot_tag, absent, out
+    )

@@ -27,3 +27,23 @@ def find_texts(
     absent: int,
     out: NDArray[np.uint32],
 ) -> None: ...
+def number_words(
+    views: NDArray[np.uint8],
+    slots: NDArray[np.uint64],
+    numbers: NDArray[np.uint32],
+    first_rows: NDArray[np.uint32],
+) -> int: ...
+def index_keys(
+    views: NDArray[np.uint8],
+    buffers: NDArray[np.uint64],
+    keys: NDArray[np.uint64],
+    slots: NDArray[np.uint64],
+) -> bool: ...
+def find_keys(
+    views: NDArray[np.uint8],
+    buffers: NDArray[np.uint64],
+    known: NDArray[np.uint64],
+    slots: NDArray[np.uint64],
+    absent: int,
+    out: NDArray[np.uint32],
+) -> None: ...

@@ -110,9 +110,8 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
     payment = _payment(tables, hcc_bits)
     drugs_read = np.array([_drugs_read(p) for p in programs], np.uint64)
     rules = Rules(
+        codes=diagnoses.first_rows,
         code_first=diagnoses.code_first,
-        code_rows=diagnoses.code_rows,
-        code_flags=diagnoses.code_flags,
         crosswalk=diagnoses.rows,
         hcc_drops=_hcc_drops(tables, hcc_bits),
         drug_drops=drug_drops,

@@ -7,9 +7,8 @@ class Rules:
     def __init__(
         self,
         *,
+        codes: NDArray[np.uint8],
         code_first: NDArray[np.uint32],
-        code_rows: NDArray[np.uint8],
-        code_flags: NDArray[np.uint8],
         crosswalk: NDArray[np.uint8],
         hcc_drops: NDArray[np.uint64],
         drug_drops: NDArray[np.uint64],
