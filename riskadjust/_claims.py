@@ -60,6 +60,8 @@ class ClaimSettings:
     @classmethod
     def of(cls, settings: Mapping[str, Any] | None) -> ClaimSettings:
         """Return settings from a mapping of some of the names; unknown names or values raise SettingRefused."""
+        if settings is not None and not isinstance(settings, Mapping):
+            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
         given = dict(settings or {})
         for name, value in given.items():
             if name == "refused_discharge_status":

@@ -22,7 +22,9 @@ __all__ = ["Spellings", "diagnosis_spellings", "drug_spellings"]
 # What became of a spelling.
 MAPPED, UNMAPPED, MALFORMED, MALFORMED_NDC, AMBIGUOUS_NDC, UNKNOWN_TYPE = range(6)
 _ICD10 = r"^[A-Z][0-9A-Z]{2,6}$"
-_NDC = r"^[0-9A-Z]{11}$"
+# The historic list has codes with a letter behind the labeler.
+_NDC = r"^[0-9]{5}[0-9A-Z]{6}$"
+_HYPHENATED_NDC = r"^(?:\w{5}-\w{4}-\w{1,2}|\w{5}-\w{3}-\w{2}|\w{4}-\w{4}-\w{2})$"
 _HCPCS = r"^[0-9A-Z]{5}$"
 
 
@@ -81,8 +83,8 @@ def diagnosis_spellings(codes: pl.Series, model: YearModel) -> Spellings:
 def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
     """Return the distinct drug codes with the mask of drug categories each maps to.
 
-    NDC: 11 characters; with hyphens the three parts are padded to 5-4-2. Ten digits without hyphens are ambiguous,
-    other lengths malformed. HCPCS: five characters.
+    NDC: 11 characters; the hyphenated forms 4-4-2, 5-3-2 and 5-4-1 are padded to 5-4-2. Ten digits without hyphens
+    are ambiguous, other lengths malformed. HCPCS: five characters.
     """
     import polars as pl
 
@@ -100,7 +102,8 @@ def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
         parts.list.get(1, null_on_oob=True).str.pad_start(4, "0"),
         parts.list.get(2, null_on_oob=True).str.pad_start(2, "0"),
     )
-    ndc = pl.when(parts.list.len() == 3).then(padded).otherwise(pl.col("_text").str.replace_all("-", "", literal=True))
+    has_form = pl.col("_text").str.contains(_HYPHENATED_NDC)
+    ndc = pl.when(has_form).then(padded).otherwise(pl.col("_text").str.replace_all("-", "", literal=True))
     frame = frame.with_columns(pl.when(pl.col("_kind") == "ndc").then(ndc).otherwise(pl.col("_text")).alias("_code"))
     frame = frame.join(
         model.drugs.codes,

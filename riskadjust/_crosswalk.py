@@ -136,6 +136,10 @@ def _packed(
         hcc = hcc_name(row[column])
         if hcc not in hcc_bits:
             raise refuse(frame, index, column, f"{hcc} is no HCC of the year", "every category stands in hcc_label")
+        if hcc_bits[hcc] in categories or (column == "cc_3" and row["cc_2"] is None):
+            raise refuse(
+                frame, index, column, "the category is out of place", "different categories, from the first on"
+            )
         categories.append(hcc_bits[hcc])
     second_known = row["valid_fy_end"] is not None
     second = (
@@ -204,6 +208,10 @@ def _overlap(a: dict[str, Any], b: dict[str, Any]) -> bool:
 def drug_bits(tables: YearTables) -> dict[str, int]:
     """Return the bit of each drug category as mapped: RXCs first, then the cost factors of each model."""
     rules = tables["model_variables"]
+    read = set(rules.filter(rules["op"] == "any").select("model", "variable").unique().rows())
+    for index, pair in enumerate(tables["acf_code_map"].select("model", "variable").rows()):
+        if pair not in read:
+            raise refuse(tables["acf_code_map"], index, "variable", f"no rule reads {pair[1]}", "a rule with op any")
     rxcs = tables["rxc_hierarchy"]["rxc"].unique().sort().to_list()
     factors = tables["acf_code_map"].select("model", "variable").unique().sort("model", "variable").rows()
     names = [*rxcs, *[f"{variable} of {model}" for model, variable in factors]]
@@ -241,6 +249,10 @@ def drug_codes(tables: YearTables, drugs: dict[str, int], settings: ScoringSetti
         )
         parts.append(kept.with_columns(pl.lit(name in tables.carried).alias("carried")))
     factors = tables["acf_code_map"]
+    lengths = {"ndc": 11, "hcpcs": 5}
+    for index, (code_type, code) in enumerate(factors.select("code_type", "code").rows()):
+        if len(code) != lengths[code_type]:
+            raise refuse(factors, index, "code", f"the code is no {code_type} code", "NDC 11, HCPCS 5 characters")
     parts.append(
         factors.select(
             "code_type",

@@ -28,6 +28,7 @@ _PLAN_14 = r"^[0-9]{5}[A-Z]{2}[0-9]{7}$"
 _LONG_PLAN = r"^([0-9]{5}[A-Z]{2}[0-9]{7})-?([0-9]{2})$"
 _VARIANT_RULES = ("SPAN-009", "HCC-007", "HCC-006", "PLAN-002")
 _METAL_LEVELS = ["platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic"]
+_AGE_RULES = (("HCC-040", "reject_record"), ("MEM-005", "quarantine"))
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -83,7 +84,7 @@ def _is_leap(years: np.ndarray) -> np.ndarray:
 
 
 def accepted_enrollees(frame: pl.DataFrame, benefit_year: int, findings: Findings) -> pl.DataFrame:
-    """Return enrollee_id, birth_date, sex ("M" or "F") of the usable enrollees, sorted by id.
+    """Return enrollee_id, birth_date, sex ("M" or "F") of the usable enrollees, sorted by id, and their input `_row`.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def accepted_enrollees(frame: pl.DataFrame, benefit_year: int, findings: Finding
         .when(~pl.col("sex").is_in(["M", "F", "1", "2"]).fill_null(False))
         .then(pl.lit("MEM-006"))
     )
-    own = own.with_columns(rule.alias("rule"))
+    own = own.with_columns(rule.alias("rule"), pl.int_range(pl.len()).alias("_row"))
     if own["rule"].null_count() < own.height:
         for rule_id in sorted(own["rule"].drop_nulls().unique().to_list()):
             action = "reject_record" if rule_id == "MEM-007" else ""
@@ -169,28 +170,28 @@ def arrange_enrollment(
     births = enrollees["birth_date"].to_physical().to_numpy()
     own = _span_groups.in_order(own)
     own = _span_groups.without_overlaps(own, spans, findings, settings.person_scope)
-    own, scope_owner, scope_keys = _span_groups.scopes(own, spans, findings, settings.person_scope, scope_columns)
+    age_before, birthday = birthdays(enrollees["birth_date"], model.benefit_year, settings.leap_birthday)
+    by_plan = settings.duration_scope == "plan"
+    lost = np.zeros(enrollees.height, np.uint8)
+    while True:
+        own, scope_owner, scope_keys = _span_groups.scopes(own, spans, findings, settings.person_scope, scope_columns)
+        unit_scope, span_unit, days, last_day = _span_groups.units(own, by_plan)
+        owner = scope_owner[unit_scope]
+        age_last = (age_before[owner] + (last_day >= birthday[owner])).astype(np.int16)
+        possible = (age_last >= 0) & (age_last <= OLDEST)
+        if possible.all():
+            break
+        own = _with_possible_ages(own, age_last[span_unit], spans, findings, lost)
     late = births[own.owner] > own.start
     if late.any():
         findings.note("MEM-011", "enrollees", len(np.unique(own.owner[late])), "warn")
-    by_plan = settings.duration_scope == "plan"
-    unit_scope, span_unit, days, last_day = _span_groups.units(own, by_plan)
-    age_before, birthday = birthdays(enrollees["birth_date"], model.benefit_year, settings.leap_birthday)
-    owner = scope_owner[unit_scope]
-    age_last = (age_before[owner] + (last_day >= birthday[owner])).astype(np.int16)
-    keep = _ages_possible(age_last, owner, findings, source, enrollees)
     line_unit, line_variant = _span_groups.lines(own, span_unit)
-    if not keep.all():
-        renumber = np.cumsum(keep) - 1
-        kept_lines = keep[line_unit]
-        line_unit, line_variant = renumber[line_unit[kept_lines]], line_variant[kept_lines]
-        unit_scope, owner, age_last, days = unit_scope[keep], owner[keep], age_last[keep], days[keep]
     scope_of_owner = np.full(enrollees.height, -1, np.int64)
     scope_of_owner[scope_owner] = np.arange(len(scope_owner))
     if scope_keys is not None or by_plan:
         order = np.lexsort((line_variant, owner[line_unit]))
         line_unit, line_variant = line_unit[order], line_variant[order]
-    _note_unscored(enrollees, owner, findings, source)
+    _refuse_unscored(enrollees, owner, lost, findings, source)
     _note_variants(own.variants, line_variant, model, findings)
     return Enrollment(
         ids=enrollees["enrollee_id"],
@@ -212,34 +213,28 @@ def arrange_enrollment(
     )
 
 
-def _ages_possible(
-    age_last: np.ndarray, owner: np.ndarray, findings: Findings, source: pl.DataFrame, enrollees: pl.DataFrame
-) -> np.ndarray:
-    import polars as pl
-
-    for rule_id, bad, action in (
-        ("HCC-040", age_last < 0, "reject_record"),
-        ("MEM-005", age_last > OLDEST, "quarantine"),
-    ):
-        if bad.any():
-            ids = enrollees["enrollee_id"].gather(np.unique(owner[bad]))
-            rows = source.filter(pl.col("enrollee_id").is_in(ids.implode()))
-            findings.refuse(rule_id, "enrollees", rows, action)
-    return (age_last >= 0) & (age_last <= OLDEST)
+def _with_possible_ages(
+    own: _span_groups.Spans, ages: np.ndarray, spans: pl.DataFrame, findings: Findings, lost: np.ndarray
+) -> _span_groups.Spans:
+    """Return the spans whose scope ends at a possible age; note in `lost` by which rule an enrollee lost spans."""
+    for number, (rule_id, action) in enumerate(_AGE_RULES, start=1):
+        bad = ages < 0 if rule_id == "HCC-040" else ages > OLDEST
+        findings.refuse(rule_id, "enrollment_spans", spans[np.sort(own.row[bad])], action)
+        lost[own.owner[bad]] = number
+    return own.take((ages >= 0) & (ages <= OLDEST))
 
 
-def _note_unscored(enrollees: pl.DataFrame, owner: np.ndarray, findings: Findings, source: pl.DataFrame) -> None:
-    import polars as pl
-
-    scored = np.zeros(enrollees.height, bool)
-    scored[owner] = True
-    if scored.all():
+def _refuse_unscored(
+    enrollees: pl.DataFrame, owner: np.ndarray, lost: np.ndarray, findings: Findings, source: pl.DataFrame
+) -> None:
+    """Refuse enrollees who have no score: by the rule that took their spans, or because they had none."""
+    unscored = np.ones(enrollees.height, bool)
+    unscored[owner] = False
+    if not unscored.any():
         return
-    refused = findings.refused().get("enrollees")
-    ids = enrollees["enrollee_id"].filter(pl.Series(~scored))
-    if refused is not None:
-        ids = ids.filter(~ids.is_in(refused["enrollee_id"].implode()))
-    findings.refuse("HCC-001", "enrollees", source.filter(pl.col("enrollee_id").is_in(ids.implode())))
+    rows = enrollees["_row"].to_numpy()
+    for number, (rule_id, action) in enumerate((("HCC-001", ""), *_AGE_RULES)):
+        findings.refuse(rule_id, "enrollees", source[rows[unscored & (lost == number)]], action)
 
 
 def _note_variants(variants: pl.DataFrame, line_variant: np.ndarray, model: YearModel, findings: Findings) -> None:

@@ -44,6 +44,8 @@ class Findings:
         if rows.height == 0:
             return
         self.note(rule_id, table, rows.height, action)
+        if "rule_id" in rows.columns:
+            rows = rows.rename({"rule_id": "rule_id_given"})
         self._refused[table].append(rows.with_columns(pl.lit(rule_id).alias("rule_id")))
 
     def frame(self) -> pl.DataFrame:
@@ -74,7 +76,8 @@ class Findings:
         for table, parts in self._refused.items():
             if parts:
                 joined = pl.concat(parts, how="diagonal_relaxed")
-                kept[table] = joined.sort(joined.columns, nulls_last=True)
+                # A column of Python objects has no order; it takes no part.
+                kept[table] = joined.sort([c for c, t in joined.schema.items() if t != pl.Object], nulls_last=True)
         return kept
 
     def counts(self) -> pl.DataFrame:

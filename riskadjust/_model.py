@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from data_specs import _registry
 from data_specs._units import to_scaled_integer
-from data_specs.errors import TableMissing, TableRefused
-from riskadjust import _crosswalk
-from riskadjust._program import DRUG_WORD, HCC_WORDS, WORDS, Program, adult_or_child_program, infant_program
+from data_specs.errors import SettingRefused, TableMissing, TableRefused
+from riskadjust import _crosswalk, _year_parts
+from riskadjust._infant import infant_program
+from riskadjust._program import DRUG_WORD, HCC_WORDS, WORDS, Program, adult_or_child_program, state_words
 from riskadjust._settings import ScoringSettings
 from riskadjust._tables import YearTables, load_year_tables, refuse
 
@@ -42,7 +43,6 @@ DIAGNOSIS_STATUS = (
     "no_branch",
 )
 OLDEST_AGE = 255
-FACTOR_DIGITS = 4
 _MEMO_AGES, _MEMO_MONTHS = 128, 13
 _NO_BIT = 65535
 
@@ -82,6 +82,8 @@ def compile_year(benefit_year: int, settings: ScoringSettings) -> YearModel:
     TableRefused
         A table contradicts itself or another one; the message names file, row and column.
     """
+    if not isinstance(benefit_year, int) or isinstance(benefit_year, bool):
+        raise SettingRefused("benefit_year is not a whole number", remedy="write it as a number, for example 2025")
     digests = tuple(p["digest"] for p in _registry.provenance(_table_names()))
     return _compiled(benefit_year, settings, digests)
 
@@ -104,7 +106,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
     age_bits, model_by_age = _age_bands(tables, programs)
     coefficients, published, uncertain = _coefficients(tables, programs)
     diagnoses = _crosswalk.diagnosis_codes(tables, hcc_bits, settings, _next_year_has_no_sex_condition(benefit_year))
-    drug_drops = _drug_drops(tables, drugs)
+    drug_drops = _year_parts.drug_drops(tables, drugs)
     year_start = datetime.date(benefit_year, 1, 1).toordinal() - datetime.date(1970, 1, 1).toordinal()
     arrays = _instruction_arrays(programs)
     payment = _payment(tables, hcc_bits)
@@ -113,7 +115,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         codes=diagnoses.first_rows,
         code_first=diagnoses.code_first,
         crosswalk=diagnoses.rows,
-        hcc_drops=_hcc_drops(tables, hcc_bits),
+        hcc_drops=_year_parts.hcc_drops(tables, hcc_bits),
         drug_drops=drug_drops,
         model_by_age=model_by_age,
         model_payment=payment,
@@ -140,8 +142,8 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         drug_names=tuple(drugs),
         drug_drops=drug_drops,
         drugs_read=drugs_read,
-        days_to_months=_durations(tables),
-        csr_factors=_csr_factors(tables),
+        days_to_months=_year_parts.days_to_months(tables),
+        csr_factors=_year_parts.csr_factors(tables),
         uncertain_coefficients=uncertain,
         tables_used=tuple(sorted(f"hhs_hcc/{name}" for name, frame in tables.frames.items() if frame.height)),
         carried=tables.carried,
@@ -194,8 +196,13 @@ def _age_bands(tables: YearTables, programs: tuple[Program, ...]) -> tuple[np.nd
             raise refuse(bands, index, "age_min", "two models share an age", "each age has one model")
         model_by_age[low : high + 1] = m
         if model == "infant":
-            continue  # infant_model decides the infant age-sex factor
+            if variable not in programs[m].in_score:
+                what = f"no row of infant_model sets {variable}"
+                raise refuse(bands, index, "variable", what, "infant_model decides the infant age-sex factor")
+            continue
         program = programs[m]
+        if variable in program.bits and (bits[m] != program.bits[variable]).all():
+            raise refuse(bands, index, "variable", f"{variable} is another name of the year", "a band has its own name")
         if (bits[m, s, low : high + 1] != _NO_BIT).any():
             raise refuse(bands, index, "age_min", "two bands overlap", "an age and sex has one band")
         bits[m, s, low : high + 1] = program.new_bit(variable)
@@ -221,6 +228,7 @@ def _coefficients(
     milli = np.zeros((len(MODELS), 64 * WORDS, len(METALS)), np.int32)
     names: list[dict[str, str]] = [{} for _ in MODELS]
     uncertain: list[set[str]] = [set() for _ in MODELS]
+    unscored = [_unscored_hccs(tables, model, program) for model, program in zip(MODELS, programs, strict=True)]
     for index, row in enumerate(frame.to_dicts()):
         m = MODELS.index(row["model"])
         variable = row["variable"]
@@ -228,11 +236,24 @@ def _coefficients(
         if bit is None or _never_scored(programs[m], variable):
             raise refuse(frame, index, "variable", f"no rule scores {variable}", "a rule, a band or hcc_label names it")
         milli[m, bit] = [to_scaled_integer(repr(row[metal]), 3) for metal in METALS]
-        names[m][variable] = row["cms_variable"].upper()
+        if variable in unscored[m] and milli[m, bit].any():
+            what = f"no rule scores {variable}, which has a coefficient"
+            raise refuse(frame, index, "variable", what, "an HCC in a group or outside the model carries 0")
+        name = row["cms_variable"].upper()
+        if name in names[m].values():
+            raise refuse(frame, index, "cms_variable", f"two variables are published as {name}", "one name for each")
+        names[m][variable] = name
         if row["verification"] == "uncertain":
             uncertain[m].add(variable)
     _check_priced(tables, programs, names)
     return milli, tuple(names), tuple(frozenset(u) for u in uncertain)
+
+
+def _unscored_hccs(tables: YearTables, model: str, program: Program) -> set[str]:
+    """Return the HCCs that add nothing in a model: outside it, inside a group, or all of them in the infant model."""
+    labels = tables["hcc_label"]
+    outside = set(labels.filter(~labels[f"{model}_payment"])["hcc"].to_list())
+    return set(labels["hcc"].to_list()) if model == "infant" else outside | program.grouped_hccs
 
 
 def _never_scored(program: Program, variable: str) -> bool:
@@ -263,95 +284,8 @@ def _payment(tables: YearTables, hcc_bits: dict[str, int]) -> np.ndarray:
     masks = np.zeros((len(MODELS), HCC_WORDS), np.uint64)
     for m, model in enumerate(MODELS):
         mask = sum(1 << hcc_bits[h] for h in labels.filter(labels[f"{model}_payment"])["hcc"].to_list())
-        masks[m] = _words(mask)[:HCC_WORDS]
+        masks[m] = state_words(mask)[:HCC_WORDS]
     return masks
-
-
-def _words(mask: int) -> list[int]:
-    return [(mask >> (64 * w)) & (2**64 - 1) for w in range(WORDS)]
-
-
-def _hcc_drops(tables: YearTables, hcc_bits: dict[str, int]) -> np.ndarray:
-    """Return the mask each HCC drops; refuse a list whose result would depend on the order of its rows."""
-    import numpy as np
-
-    frame = tables["hcc_hierarchy"]
-    drops: dict[str, set[str]] = {}
-    for index, (parent, child) in enumerate(frame.select("hcc", "drops_hcc").rows()):
-        for column, hcc in (("hcc", parent), ("drops_hcc", child)):
-            if hcc not in hcc_bits:
-                raise refuse(frame, index, column, f"{hcc} is no HCC of the year", "every HCC stands in hcc_label")
-        if parent == child:
-            raise refuse(frame, index, "drops_hcc", "an HCC drops itself", "a hierarchy has no circle")
-        drops.setdefault(parent, set()).add(child)
-    for index, (parent, child) in enumerate(frame.select("hcc", "drops_hcc").rows()):
-        beyond = drops.get(child, set()) - drops[parent]
-        if beyond:
-            rule = "the list is transitively closed, so that order does not matter"
-            what = f"{parent} drops {child} but not {min(beyond)}, which {child} drops"
-            raise refuse(frame, index, "drops_hcc", what, rule)
-    out = np.zeros((64 * HCC_WORDS, HCC_WORDS), np.uint64)
-    for parent, children in drops.items():
-        out[hcc_bits[parent]] = _words(sum(1 << hcc_bits[c] for c in children))[:HCC_WORDS]
-    return out
-
-
-def _drug_drops(tables: YearTables, drugs: dict[str, int]) -> np.ndarray:
-    import numpy as np
-
-    out = np.zeros(64, np.uint64)
-    frame = tables["rxc_hierarchy"]
-    for index, (rxc, dropped) in enumerate(frame.select("rxc", "drops_rxc").rows()):
-        if dropped is None:
-            continue
-        if dropped == rxc or dropped not in drugs:
-            raise refuse(frame, index, "drops_rxc", f"{rxc} cannot drop {dropped}", "another RXC of the year")
-        out[drugs[rxc] - 64 * DRUG_WORD] |= np.uint64(1 << (drugs[dropped] - 64 * DRUG_WORD))
-    return out
-
-
-def _durations(tables: YearTables) -> np.ndarray:
-    """Return months by enrolled days, 0 to 366 (0 days: 0 months)."""
-    import numpy as np
-
-    frame = tables["enrollment_duration_months"].sort("days_min", maintain_order=True)
-    months = np.zeros(367, np.uint8)
-    next_day, next_month = 1, 1
-    for index, (month, low, high) in enumerate(frame.select("enroll_months", "days_min", "days_max").rows()):
-        if low != next_day or high < low or month != next_month:
-            raise refuse(
-                frame, index, "days_min", "the day ranges leave a hole or overlap", "months 1-12 cover days 1-366"
-            )
-        months[low : high + 1] = month
-        next_day, next_month = high + 1, month + 1
-    if next_day != 367 or next_month != 13:
-        raise refuse(frame, frame.height - 1, "days_max", "the day ranges end early", "months 1-12 cover days 1-366")
-    return months
-
-
-def _csr_factors(tables: YearTables) -> pl.DataFrame:
-    """Return csr_variant, metal, csr_indicator, factor in ten-thousandths, uncertain; check its keys."""
-    import polars as pl
-
-    frame = tables["csr_factors"]
-    pairs = frame.with_row_index("_index").filter(pl.col("hios_variant").is_not_null())
-    twice = pairs.filter(pl.struct("hios_variant", "metal").is_duplicated())
-    if twice.height:
-        index = twice["_index"][-1]
-        raise refuse(frame, index, "factor", "a variant and metal has two factors", "one factor for each pair")
-    by_indicator = frame.with_row_index("_index").drop_nulls("csr_indicator")
-    spread = by_indicator.filter(pl.col("factor").n_unique().over("csr_indicator") > 1)
-    if spread.height:
-        index = spread["_index"][-1]
-        raise refuse(frame, index, "factor", "an indicator has two factors", "one factor for each indicator of a year")
-    scaled = [to_scaled_integer(repr(f), FACTOR_DIGITS) for f in frame["factor"].to_list()]
-    return frame.select(
-        pl.col("hios_variant").alias("csr_variant"),
-        "metal",
-        "csr_indicator",
-        pl.Series("csr_factor_scaled", scaled, pl.Int64),
-        ((pl.col("verification") == "uncertain") | pl.lit("csr_factors" in tables.carried)).alias("uncertain"),
-    )
 
 
 def _next_year_has_no_sex_condition(benefit_year: int) -> bool:
@@ -386,8 +320,8 @@ def _instruction_arrays(programs: tuple[Program, ...]) -> dict[str, np.ndarray]:
             instructions.append(
                 [int(item.is_count), target, first_clause, len(clauses), item.step, int(item.zeroes > 0)]
             )
-            masks.append(_words(item.counted if item.is_count else 1 << item.target))
-            zeroes.append(_words(item.zeroes))
+            masks.append(state_words(item.counted if item.is_count else 1 << item.target))
+            zeroes.append(state_words(item.zeroes))
         starts.append(len(instructions))
     return {
         "model_first_instruction": np.array(starts, np.int32),

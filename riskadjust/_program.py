@@ -1,7 +1,7 @@
 """Rows of rules -> instructions of the kernel: bits for facts that are yes or no, numbers for ages, months, counts.
 
-The adult and child rules (``model_variables``) and the infant rules (``infant_model``) become the same kind of
-instruction, so that one interpreter serves all three.
+The adult and child rules (``model_variables``) stand here, the infant rules in ``riskadjust._infant``: all become the
+same kind of instruction, so that one interpreter serves the three models.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from riskadjust._tables import refuse
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DRUG_WORD", "HCC_WORDS", "WORDS", "Program", "adult_or_child_program", "infant_program"]
+__all__ = ["DRUG_WORD", "HCC_WORDS", "WORDS", "Program", "adult_or_child_program", "state_words", "word_terms"]
 
 WORDS = 8
 HCC_WORDS = 3
 DRUG_WORD = 3
 FIRST_VARIABLE_BIT = 64 * (DRUG_WORD + 1)
-_NUMBERS = {"AGE_LAST": 0, "ENROLL_MONTHS": 1, "SEX": 2}
+NUMBERS = {"AGE_LAST": 0, "ENROLL_MONTHS": 1, "SEX": 2}
 _FIRST_COUNT_FACT, _LAST_COUNT_FACT = 3, 7
-_ANY_SET, _ANY_CLEAR = 0, 1
-_NUMBER_OPS = {"eq": 2, "ge": 3, "gt": 4, "le": 5}
+ANY_SET, ANY_CLEAR = 0, 1
+NUMBER_OPS = {"eq": 2, "ge": 3, "gt": 4, "le": 5}
 _DRUGS = "drug categories as mapped: "
 
 
@@ -58,7 +58,7 @@ class Program:
     model: str
     bits: dict[str, int]
     instructions: list[Instruction] = field(default_factory=list)
-    numbers: dict[str, int] = field(default_factory=lambda: dict(_NUMBERS))
+    numbers: dict[str, int] = field(default_factory=lambda: dict(NUMBERS))
     in_score: set[str] = field(default_factory=set)
     grouped_hccs: set[str] = field(default_factory=set)
     count_fact: int = -1
@@ -78,10 +78,14 @@ class Program:
         return self.bits[variable]
 
 
+def state_words(mask: int) -> list[int]:
+    """Return a mask over all state bits as words."""
+    return [(mask >> (64 * w)) & (2**64 - 1) for w in range(WORDS)]
+
+
 def word_terms(op: int, mask: int) -> list[Term]:
     """Return a mask over all bits as one term per word."""
-    words = ((w, (mask >> (64 * w)) & (2**64 - 1)) for w in range(WORDS))
-    return [Term(op, w, mask=m) for w, m in words if m]
+    return [Term(op, w, mask=m) for w, m in enumerate(state_words(mask)) if m]
 
 
 def drug_bit_name(variable: str) -> str:
@@ -106,6 +110,11 @@ def adult_or_child_program(model: str, bits: dict[str, int], rules: pl.DataFrame
             raise refuse(rules, by_variable[variable][0], "op", "too many counts", "at most five counts in a model")
         program.numbers[variable] = _FIRST_COUNT_FACT + number
     for variable in order:
+        if variable in program.bits or variable in NUMBERS:
+            index = by_variable[variable][0]
+            raise refuse(
+                rules, index, "variable", f"{variable} is another name of the year", "a variable has its own name"
+            )
         if variable not in counts:
             program.new_bit(variable)
     for variable in order:
@@ -121,11 +130,13 @@ def adult_or_child_program(model: str, bits: dict[str, int], rules: pl.DataFrame
 
 
 def _step_by_variable(rules: pl.DataFrame) -> dict[str, int]:
-    steps: dict[str, int] = {}
-    for index, (variable, step) in enumerate(rules.select("variable", "step").rows()):
-        if steps.setdefault(variable, step) != step:
-            raise refuse(rules, index, "step", "a variable stands in two steps", "a variable has one step")
-    return steps
+    first: dict[str, tuple[int, bool, str]] = {}
+    columns = ("step", "in_score", "kind")
+    for index, (variable, *facts) in enumerate(rules.select("variable", *columns).rows()):
+        for column, fact, other in zip(columns, facts, first.setdefault(variable, tuple(facts)), strict=True):
+            if fact != other:
+                raise refuse(rules, index, column, f"the rows of {variable} differ in {column}", "a variable has one")
+    return {variable: facts[0] for variable, facts in first.items()}
 
 
 def _flag_instruction(
@@ -150,7 +161,7 @@ def _terms(program: Program, rules: pl.DataFrame, index: int, row: dict[str, Any
             raise refuse(
                 rules, index, "variable", "no drug code maps to this variable", "op any reads the year's drug tables"
             )
-        return word_terms(_ANY_SET, 1 << bit)
+        return word_terms(ANY_SET, 1 << bit)
     if value is None:
         raise refuse(rules, index, "value", "a value is required", f"op {op} compares with a value")
     if member not in program.numbers and member not in program.bits:
@@ -166,10 +177,10 @@ def _terms(program: Program, rules: pl.DataFrame, index: int, row: dict[str, Any
             rules, index, "member", f"{member} is not set before step {row['step']}", "a rule reads earlier steps"
         )
     if member in program.numbers:
-        return [Term(_NUMBER_OPS[op], program.numbers[member], value)]
+        return [Term(NUMBER_OPS[op], program.numbers[member], value)]
     if op != "eq" or value not in (0, 1):
         raise refuse(rules, index, "op", f"{member} is yes or no", "a yes-or-no member takes op eq with 0 or 1")
-    return word_terms(_ANY_SET if value else _ANY_CLEAR, 1 << program.bits[member])
+    return word_terms(ANY_SET if value else ANY_CLEAR, 1 << program.bits[member])
 
 
 def _merged(terms: list[Term]) -> list[Term]:
@@ -238,93 +249,3 @@ def _note_groups(
         grouped[member] = row["variable"]
         program.grouped_hccs.add(member)
         instruction.zeroes |= 1 << program.bits[member]
-
-
-def infant_program(bits: dict[str, int], rules: pl.DataFrame) -> Program:
-    """Return the program of the infant model.
-
-    "The lowest rank wins" becomes: a level holds when one of its rows holds and no stronger level does; the default
-    level holds when none does. Combinations and the age-sex factor follow.
-    """
-    program = Program("infant", bits)
-    rows = rules.to_dicts()
-    for kind, step in (("severity", 10), ("maturity", 30)):
-        _infant_levels(program, rules, rows, kind, step)
-    for index, row in enumerate(rows):
-        if row["kind"] not in ("combination", "demographic"):
-            continue
-        clauses = _infant_conditions(program, rules, index, row)
-        target = program.new_bit(row["variable"])
-        if any(i.target == target for i in program.instructions):
-            raise refuse(rules, index, "variable", "the variable has two rows", "one row sets an infant variable")
-        program.instructions.append(Instruction(row["variable"], 60, False, target, clauses))
-        program.in_score.add(row["variable"])
-    return program
-
-
-def _infant_levels(program: Program, rules: pl.DataFrame, rows: list[dict[str, Any]], kind: str, step: int) -> None:
-    members = [(i, r) for i, r in enumerate(rows) if r["kind"] == f"{kind}_member"]
-    defaults = [(i, r) for i, r in enumerate(rows) if r["kind"] == f"{kind}_default"]
-    if not members or len(defaults) != 1:
-        raise TableRefused(
-            f"the infant model has no single {kind} default, or no {kind} rows",
-            where=str(rules["_file"][0]),
-            rule="members with ranks, and one default row",
-            remedy="complete the infant model",
-        )
-    ranks = {r["variable"]: r["rank"] for _, r in members}
-    for index, row in members:
-        if row["rank"] is None or ranks[row["variable"]] != row["rank"]:
-            raise refuse(rules, index, "rank", f"{row['variable']} has no single rank", "a level has one rank")
-    if len(set(ranks.values())) != len(ranks):
-        raise refuse(rules, members[0][0], "rank", f"two levels of {kind} share a rank", "ranks order the levels")
-    stronger = 0
-    for offset, level in enumerate(sorted(ranks, key=lambda v: ranks[v])):
-        raw = program.new_bit(f"{level} (any row)")
-        target = program.new_bit(level)
-        for index, row in members:
-            if row["variable"] == level:
-                conditions = _infant_conditions(program, rules, index, row)
-                program.instructions.append(Instruction(f"{level} (any row)", step, False, raw, conditions))
-        clauses = [word_terms(_ANY_SET, 1 << raw), *_none_of(stronger)]
-        program.instructions.append(Instruction(level, step + 1 + offset, False, target, clauses))
-        stronger |= 1 << target
-    index, row = defaults[0]
-    target = program.new_bit(row["variable"])
-    clauses = [*_none_of(stronger), *_infant_conditions(program, rules, index, {**row, "member": ""})]
-    program.instructions.append(Instruction(row["variable"], step + 18, False, target, clauses))
-    program.instructions.sort(key=lambda i: i.step)
-
-
-def _none_of(mask: int) -> list[list[Term]]:
-    """Return clauses that hold when no bit of the mask is set: one per bit, because a term's bits are alternatives."""
-    clauses = []
-    while mask:
-        bit = mask & -mask
-        clauses.append(word_terms(_ANY_CLEAR, bit))
-        mask ^= bit
-    return clauses
-
-
-def _infant_conditions(program: Program, rules: pl.DataFrame, index: int, row: dict[str, Any]) -> list[list[Term]]:
-    clauses: list[list[Term]] = []
-    if row["age_min"] is not None:
-        clauses.append([Term(_NUMBER_OPS["ge"], _NUMBERS["AGE_LAST"], row["age_min"])])
-    if row["age_max"] is not None:
-        clauses.append([Term(_NUMBER_OPS["le"], _NUMBERS["AGE_LAST"], row["age_max"])])
-    if row["sex"] is not None:
-        clauses.append([Term(_NUMBER_OPS["eq"], _NUMBERS["SEX"], 1 if row["sex"] == "M" else 2)])
-    for column, op in (("maturity", _ANY_SET), ("maturity_not", _ANY_CLEAR), ("severity", _ANY_SET)):
-        if row[column] is None:
-            continue
-        if row[column] not in program.bits:
-            raise refuse(rules, index, column, f"no level is called {row[column]}", "a level of the infant model")
-        clauses.append(word_terms(op, 1 << program.bits[row[column]]))
-    member = row["member"]
-    if row["kind"].endswith("_member") and member.startswith("HCC"):
-        if member not in program.bits:
-            raise refuse(rules, index, "member", f"nothing is called {member}", "an HCC of hcc_label")
-        clauses.append(word_terms(_ANY_SET, 1 << program.bits[member]))
-    elif row["kind"].endswith("_member") and not clauses:
-        raise refuse(rules, index, "member", f"{member} is not an HCC and the row has no condition", "a row has one")
-    return clauses

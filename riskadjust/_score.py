@@ -13,8 +13,9 @@ from riskadjust import _enrollment, _events, _lists
 from riskadjust._crosswalk import BUNDLED_INFANT, BUNDLED_MOTHER
 from riskadjust._findings import Findings
 from riskadjust._kernel import Enrollees, KernelResult, run_kernel
-from riskadjust._model import FACTOR_DIGITS, METALS, MODELS, YearModel, compile_year
+from riskadjust._model import METALS, MODELS, YearModel, compile_year
 from riskadjust._settings import ScoringSettings
+from riskadjust._year_parts import FACTOR_DIGITS
 
 if TYPE_CHECKING:
     import polars as pl

@@ -77,6 +77,8 @@ class ScoringSettings:
         """
         if isinstance(settings, ScoringSettings):
             return settings
+        if settings is not None and not isinstance(settings, Mapping):
+            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
         given = dict(settings or {})
         names = [f.name for f in fields(cls)]
         for name, value in given.items():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_specs.errors import InputRefused
 
 if TYPE_CHECKING:
-    import os
-
     import polars as pl
 
 __all__ = ["DiyTables", "is_diy_folder", "read_diy"]
@@ -28,6 +27,8 @@ _COLUMNS = {
     "ndc": ("ENROLID", "NDC"),
     "hcpcs": ("ENROLID", "HCPCS"),
 }
+_OPTIONAL = ("AGE_AT_DIAGNOSIS",)
+_NUMBERS = ("SEX", "AGE_LAST", "CSR_INDICATOR", "ENROLDURATION", "AGE_AT_DIAGNOSIS")
 _REQUIRED = ("person", "diagnosis")
 
 
@@ -54,15 +55,18 @@ class DiyTables:
     @classmethod
     def of(cls, tables: DiyTables | Mapping[str, Any]) -> DiyTables:
         """Return tables from a mapping with the keys person, diagnosis, ndc, hcpcs (or the names of the files)."""
-        if isinstance(tables, DiyTables):
-            return tables
         import polars as pl
 
+        given: Mapping[str, Any] = tables.__dict__ if isinstance(tables, DiyTables) else tables
         found: dict[str, pl.DataFrame] = {}
-        for name, frame in tables.items():
+        for name, frame in given.items():
             table = _table_of(str(name))
             if table is None:
                 raise InputRefused(f"no DIY table is called {name!r}", remedy="use person, diagnosis, ndc, hcpcs")
+            if frame is None and table not in _REQUIRED:
+                continue
+            if table in found:
+                raise InputRefused(f"the {table} table is given twice", where=str(name), remedy="give it once")
             if isinstance(frame, pl.LazyFrame):
                 frame = frame.collect()
             if not isinstance(frame, pl.DataFrame):
@@ -112,7 +116,7 @@ def is_diy_folder(folder: Path) -> bool:
     return folder.is_dir() and "person" in _files(folder)
 
 
-def read_diy(folder: str | os.PathLike[str]) -> DiyTables:
+def read_diy(folder: str | PathLike[str]) -> DiyTables:
     """Return the tables of a folder in the published DIY layout.
 
     Parameters
@@ -126,6 +130,8 @@ def read_diy(folder: str | os.PathLike[str]) -> DiyTables:
     InputRefused
         A missing folder, file or column, an empty file, or one that is no table.
     """
+    if not isinstance(folder, str | PathLike):
+        raise InputRefused(f"a {type(folder).__name__} is no folder", remedy="name a folder, or hand in DIY tables")
     path = Path(folder)
     if not path.is_dir():
         raise InputRefused("the folder does not exist", where=str(path), remedy="check the path")
@@ -161,19 +167,49 @@ def _read(path: Path, table: str) -> pl.DataFrame:
             rule=f"FILE-002, FILE-007: {type(error).__name__}",
             remedy="save it again as CSV (UTF-8, one header line) or Parquet",
         ) from None
-    return _checked(frame, table, str(path))
+    checked = _checked(frame, table, str(path))
+    if not is_parquet and _holds_nul(path):
+        raise InputRefused("a NUL stands in the text", where=str(path), rule="FILE-007", remedy="save it again as text")
+    return checked
+
+
+def _holds_nul(path: Path) -> bool:
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            if b"\0" in block:
+                return True
+    return False
 
 
 def _checked(frame: pl.DataFrame, table: str, where: str) -> pl.DataFrame:
-    import polars as pl
-
-    frame = frame.rename({c: c.strip().upper() for c in frame.columns})
-    missing = [c for c in _COLUMNS[table] if c not in frame.columns]
-    if missing:
+    """Return the columns of the layout as text under their names; refuse a frame that lacks one or has it twice."""
+    names = [c.strip().upper() for c in frame.columns]
+    missing = [c for c in _COLUMNS[table] if c not in names]
+    twice = [c for c in (*_COLUMNS[table], *_OPTIONAL) if names.count(c) > 1]
+    if missing or twice:
+        what = "missing column " + ", ".join(missing) if missing else f"column {twice[0]} stands twice"
         raise InputRefused(
-            "missing column " + ", ".join(missing),
+            what,
             where=where,
             rule=f"FILE-002: the {table} table has the columns {', '.join(_COLUMNS[table])}",
-            remedy="rename or add the column",
+            remedy="rename, add or drop columns",
         )
-    return frame.with_columns(pl.all().cast(pl.String).str.strip_chars())
+    kept = [(c, n) for c, n in zip(frame.columns, names, strict=True) if n in (*_COLUMNS[table], *_OPTIONAL)]
+    return frame.select(_as_text(c, n, frame.schema[c], where) for c, n in kept)
+
+
+def _as_text(column: str, name: str, dtype: pl.DataType, where: str) -> pl.Expr:
+    import polars as pl
+
+    text = pl.col(column)
+    if isinstance(dtype, pl.Date | pl.Datetime):
+        return text.dt.strftime("%Y%m%d").alias(name)
+    plain = dtype in (pl.String, pl.Categorical, pl.Null) or dtype.is_integer() or isinstance(dtype, pl.Enum)
+    if plain or (dtype.is_float() and name in _NUMBERS):
+        return text.cast(pl.String).str.strip_chars().alias(name)
+    raise InputRefused(
+        f"column {name} is {dtype}",
+        where=where,
+        rule="FILE-002: a required column has its declared type",
+        remedy="read the column as text: leading zeros count",
+    )
