@@ -10,6 +10,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from bits cimport bit_count, lowest_bit
+from terms cimport ANY_SET, term_holds
 
 cdef enum:
     WORDS = 8
@@ -60,15 +61,6 @@ cdef enum:
     USED_UNCERTAIN_ROW = 4
     USED_CARRIED_YEAR = 8
 
-# Operations of a term.
-cdef enum:
-    ANY_SET = 0
-    ANY_CLEAR = 1
-    EQUAL = 2
-    AT_LEAST = 3
-    ABOVE = 4
-    AT_MOST = 5
-
 cdef int32_t MISSING_DAY = -2147483647 - 1
 
 cdef enum:
@@ -87,23 +79,6 @@ cdef struct Instruction:
     int32_t last_clause
     int32_t bit
     uint64_t mask
-
-
-cdef inline bint term_holds(int op, int index, int32_t value, uint64_t mask, const uint64_t* state,
-                            const int64_t* facts) noexcept nogil:
-    cdef int64_t fact
-    if op == ANY_SET:
-        return state[index] & mask != 0
-    if op == ANY_CLEAR:
-        return ~state[index] & mask != 0
-    fact = facts[index] - value
-    if op == EQUAL:
-        return fact == 0
-    if op == AT_LEAST:
-        return fact >= 0
-    if op == ABOVE:
-        return fact > 0
-    return fact <= 0
 
 
 cdef class Rules:

@@ -87,13 +87,23 @@ def owners_of(frame: pl.DataFrame, table: str, enrollment: Enrollment) -> np.nda
     return scope
 
 
-def arrange_diagnoses(frame: pl.DataFrame, enrollment: Enrollment, model: YearModel, findings: Findings) -> Diagnoses:
+def diagnosis_spellings(frame: pl.DataFrame, model: YearModel) -> _codes.Spellings:
+    """Return what the diagnosis codes of a frame mean, once a spelling."""
+    return _codes.diagnosis_spellings(_frames.text_column(frame, "diagnoses", "diagnosis_code"), model)
+
+
+def arrange_diagnoses(
+    frame: pl.DataFrame,
+    enrollment: Enrollment,
+    model: YearModel,
+    findings: Findings,
+    spellings: _codes.Spellings | None = None,
+) -> Diagnoses:
     """Return the diagnoses that can count, grouped by scope; refuse and count the rest."""
     table = "diagnoses"
     findings.table(table, frame.height)
     owner = owners_of(frame, table, enrollment)
-    codes = _frames.text_column(frame, table, "diagnosis_code")
-    spellings = _codes.diagnosis_spellings(codes, model)
+    spellings = diagnosis_spellings(frame, model) if spellings is None else spellings
     day = _days(frame, table)
     free = np.ones(frame.height, bool)
     _refuse(frame, owner == _NOBODY, "HCC-014", table, findings, free)

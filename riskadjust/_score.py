@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -215,11 +216,14 @@ class Run:
 def run_score(model: YearModel, frames: ScoringFrames, *, with_states: bool = False, with_rows: bool = False) -> Run:
     """Return a run of the kernel over frames: everything before columns get names."""
     findings = Findings()
-    people = _enrollment.accepted_enrollees(frames.enrollees, model.benefit_year, findings)
-    enrollment = _enrollment.arrange_enrollment(
-        people, frames.spans, model, findings, frames.scope_columns(), frames.enrollees
-    )
-    diagnoses = _events.arrange_diagnoses(frames.diagnoses, enrollment, model, findings)
+    # The spelling of codes depends on nobody's enrollment: on two processors it is read meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        spellings = pool.submit(_events.diagnosis_spellings, frames.diagnoses, model)
+        people = _enrollment.accepted_enrollees(frames.enrollees, model.benefit_year, findings)
+        enrollment = _enrollment.arrange_enrollment(
+            people, frames.spans, model, findings, frames.scope_columns(), frames.enrollees
+        )
+        diagnoses = _events.arrange_diagnoses(frames.diagnoses, enrollment, model, findings, spellings.result())
     drugs = _events.arrange_drugs(frames.drugs, enrollment, model, findings)
     kernel = kernel_run(model, enrollment, diagnoses, drugs, with_states=with_states, with_rows=with_rows)
     _events.note_statuses(frames.diagnoses, diagnoses, kernel.statuses, findings)

@@ -41,20 +41,30 @@ def _issuer_market(spans: Spans, source: pl.DataFrame, columns: tuple[str, ...])
     """Return the number of each span's issuer and market, and the table of those pairs."""
     import polars as pl
 
-    issuer = spans.variants["plan_id"].str.slice(0, 5).gather(spans.variant)
-    given = {}
-    for column in ("issuer_id", "market"):
-        if column in source.columns:
-            given[column] = source[column].cast(pl.String).gather(spans.row)
+    issuers = spans.variants["plan_id"].str.slice(0, 5)
+    given = [c for c in ("issuer_id", "market") if c in source.columns]
+    if not given:
+        # The plan says the issuer: the work is done once a plan, not once a span.
+        table = pl.DataFrame({"issuer_id": issuers, "market": pl.Series([None] * len(issuers), dtype=pl.String)})
+        numbers, pairs = _numbered_rows(table.select(columns))
+        return numbers[spans.variant], pairs
+    issuer = issuers.gather(spans.variant)
+    texts = {c: source[c].cast(pl.String).gather(spans.row) for c in given}
     pair = pl.DataFrame(
         {
-            "issuer_id": given.get("issuer_id", issuer).fill_null(issuer),
-            "market": given.get("market", pl.repeat(None, len(issuer), dtype=pl.String, eager=True)),
+            "issuer_id": texts.get("issuer_id", issuer).fill_null(issuer),
+            "market": texts.get("market", pl.repeat(None, len(issuer), dtype=pl.String, eager=True)),
         }
-    ).select(columns)
-    table = pair.unique().sort(columns)
+    )
+    return _numbered_rows(pair.select(columns))
+
+
+def _numbered_rows(pair: pl.DataFrame) -> tuple[np.ndarray, pl.DataFrame]:
+    import polars as pl
+
+    table = pair.unique().sort(pair.columns)
     numbered = table.with_columns(pl.int_range(pl.len()).alias("_number"))
-    number = pair.join(numbered, on=list(columns), how="left", nulls_equal=True, maintain_order="left")["_number"]
+    number = pair.join(numbered, on=pair.columns, how="left", nulls_equal=True, maintain_order="left")["_number"]
     return number.to_numpy(), table
 
 
@@ -180,10 +190,13 @@ def units(spans: Spans, by_plan: bool) -> tuple[np.ndarray, np.ndarray, np.ndarr
     length = spans.end.astype(np.int64) - spans.start + 1
     if not by_plan and _counts_up(span_unit):
         return unit_scope, span_unit, length, spans.end.astype(np.int64)
-    # Whole days far below 2**53: the float sums of bincount are exact.
-    days = np.bincount(span_unit, length, len(unit_scope)).astype(np.int64)
-    last_day = np.full(len(unit_scope), -(2**31), np.int64)
-    np.maximum.at(last_day, span_unit, spans.end)
+    if len(span_unit) == 0:
+        return unit_scope, span_unit, length, length
+    order = slice(None) if (span_unit[1:] >= span_unit[:-1]).all() else np.argsort(span_unit, kind="stable")
+    ordered = span_unit[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    days = np.add.reduceat(length[order], begins)
+    last_day = np.maximum.reduceat(spans.end[order].astype(np.int64), begins)
     return unit_scope, span_unit, days, last_day
 
 

@@ -14,6 +14,7 @@ from cases.bad_tables import year_tables
 
 import data_specs
 import riskadjust
+from data_specs import _registry
 from data_specs.errors import TableMissing, TableRefused
 
 SOURCE_YEAR = 2026
@@ -120,20 +121,18 @@ def refusal(correct: Path, folder: Path, case: dict[str, Any]) -> tuple[Exceptio
     row = case.get("row")
     is_elsewhere = isinstance(row, dict) and row["table"] != case["table"]
     lines = expected_rows(correct if is_elsewhere and not is_whole else bad, case, changed)
-    beneath = without(correct) if is_whole else contextlib.nullcontext()
+    beneath = without_overlays() if is_whole else contextlib.nullcontext()
     with beneath, pytest.raises(ERRORS[case.get("error", "TableRefused")]) as caught:
         score_with(bad)
     return caught.value, lines
 
 
 @contextlib.contextmanager
-def without(folder: Path) -> Iterator[None]:
-    """Take a folder out of use for a while."""
-    data_specs.use(folder).close()
-    try:
+def without_overlays() -> Iterator[None]:
+    """Take every folder out of use for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_registry, "_used", [])
         yield
-    finally:
-        data_specs.use(folder)
 
 
 def score_with(folder: Path) -> None:
@@ -145,7 +144,7 @@ def test_the_unchanged_tables_score(correct):
     result = score_one_enrollee()
     assert result.scores.height == 1
     assert result.scores["risk_score"].item() > 0
-    with without(correct), pytest.raises(TableMissing, match=str(year_tables.BENEFIT_YEAR)):
+    with without_overlays(), pytest.raises(TableMissing, match=str(year_tables.BENEFIT_YEAR)):
         score_one_enrollee()
 
 

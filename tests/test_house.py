@@ -215,7 +215,8 @@ def test_stub_has_the_signatures_of_its_kernel(module, source):
     stub = PurePosixPath(module.replace(".", "/")).with_suffix(".pyi")
     assert stub in FILES, f"{source} has no stub {stub}"
     expected = kernel_signatures(source)
-    assert expected, f"{source} offers no function"
+    if not expected:
+        assert "cdef class " in read(source), f"{source} offers neither function nor class"
     assert stub_signatures(stub) == expected
 
 

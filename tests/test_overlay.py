@@ -328,14 +328,11 @@ def installed_store(tmp_path, monkeypatch):
     store = tmp_path / "store"
     write(data_specs.table(TABLE), tmp_path / "first" / f"{NAME}.csv")
     data_specs.add_tables(tmp_path / "first", family="hhs_hcc", to=store)
-    caches = (_registry._catalog_of, _registry._installed_rows, _registry._overlay_file)
-    for cache in caches:
-        cache.cache_clear()
+    _registry.forget_files()
     monkeypatch.setattr(_registry, "INSTALLED", store)
     yield store
     monkeypatch.undo()
-    for cache in caches:
-        cache.cache_clear()
+    _registry.forget_files()
 
 
 def test_revisions_are_kept_and_come_back(tmp_path, installed_store):
