@@ -15,12 +15,14 @@ from data_specs.errors import TableRefused
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Column", "Contract", "check_table", "contract_from_entry", "read_text", "typed_table"]
+__all__ = ["Column", "Contract", "check_table", "contract_from_entry", "first_row", "read_text", "typed_table"]
 
 _TYPES = ("text", "int", "number", "flag", "date")
 _SHOWN_BREACHES = 5
-_INTEGER = r"^[+-]?[0-9]{1,18}$"
+# One spelling per integer: with "+7" or "007" beside "7", two rows of text would be one row of figures.
+_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"
 _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # tabs and line breaks may stand in a note
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,9 @@ def read_text(path: Path) -> pl.DataFrame:
     """Return a CSV or Parquet file with every cell as text; blank cells are null."""
     import polars as pl
 
+    is_parquet = path.suffix.lower() == ".parquet"
     try:
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-            frame = frame.with_columns(_as_text(c, frame.schema[c]) for c in frame.columns)
-        else:
-            frame = pl.read_csv(path, infer_schema=False)
+        frame = pl.read_parquet(path) if is_parquet else pl.read_csv(path, infer_schema=False)
     except Exception as error:  # the reader's own classes differ by version
         raise TableRefused(
             "the file cannot be read as a table",
@@ -118,7 +117,27 @@ def read_text(path: Path) -> pl.DataFrame:
             rule=f"{path.suffix.lstrip('.').upper()} with a header ({type(error).__name__})",
             remedy="save it again as CSV (UTF-8) or Parquet",
         ) from error
+    for name, dtype in frame.schema.items():
+        if not _is_plain(dtype):
+            raise TableRefused(
+                f"column {name!r} is {dtype}",
+                where=f"{path}, column {name}",
+                rule="a cell holds one text, number, flag or date",
+                remedy="save the column as text, numbers, flags or dates",
+            )
+    frame = frame.with_columns(_as_text(c, frame.schema[c]) for c in frame.columns)
     return frame.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
+
+
+def first_row(path: Path) -> int:
+    """Return the number of the first row: a line of a CSV, whose header is line 1, or a row of a Parquet file."""
+    return 2 if path.suffix.lower() == ".csv" else 1
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    import polars as pl
+
+    return dtype.is_numeric() or dtype in (pl.String, pl.Boolean, pl.Date, pl.Null, pl.Categorical, pl.Enum)
 
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -148,17 +167,19 @@ def check_table(text: pl.DataFrame, contract: Contract, path: Path) -> pl.DataFr
         With the first breaches and their number.
     """
     _check_header(text, contract, path)
-    first_line = 2 if path.suffix == ".csv" else 1
+    first_line = first_row(path)
     if text.height == 0:
         raise TableRefused("the table has no rows", where=str(path), rule=contract.full_name, remedy="add the rows")
     breaches: list[tuple[int, str, str]] = []
     for column in contract.columns:
         breaches += _cell_breaches(text, column, first_line)
-    if not breaches:
-        breaches = _key_breaches(text, contract, first_line)
     if breaches:
         raise _refusal(breaches, contract, path)
-    return typed_table(text, contract)
+    typed = typed_table(text, contract)
+    breaches = _key_breaches(typed, contract, first_line)
+    if breaches:
+        raise _refusal(breaches, contract, path)
+    return typed
 
 
 def typed_table(text: pl.DataFrame, contract: Contract) -> pl.DataFrame:
@@ -190,9 +211,11 @@ def _cell_breaches(text: pl.DataFrame, column: Column, first_line: int) -> list[
         tests.append((cell.is_null(), "a value is required"))
     if column.type == "text":
         tests.append((cell.str.strip_chars() != cell, "no blanks before or after the text"))
+        tests.append((cell.str.contains(_CONTROL), "no control characters (such as NUL)"))
     shape = {"int": _INTEGER, "number": _NUMBER, "flag": "^(?:true|false)$"}.get(column.type)
     if shape:
-        tests.append((~cell.str.contains(shape), f"the type is {column.type}"))
+        spelling = " (no plus sign, no leading zeros)" if column.type == "int" else ""
+        tests.append((~cell.str.contains(shape), f"the type is {column.type}{spelling}"))
     if column.type == "date":
         tests.append((cell.str.to_date("%Y-%m-%d", strict=False).is_null() & cell.is_not_null(), "YYYY-MM-DD"))
     if column.values:
@@ -209,10 +232,11 @@ def _cell_breaches(text: pl.DataFrame, column: Column, first_line: int) -> list[
     return [(row + first_line, column.name, tests[test][1]) for row, test in found.head(50).rows()]
 
 
-def _key_breaches(text: pl.DataFrame, contract: Contract, first_line: int) -> list[tuple[int, str, str]]:
+def _key_breaches(typed: pl.DataFrame, contract: Contract, first_line: int) -> list[tuple[int, str, str]]:
+    """Return the rows that repeat a key; values are compared, because one value can be spelled in several ways."""
     import polars as pl
 
-    rows = text.with_row_index("_row").filter(~pl.struct(list(contract.key)).is_first_distinct())
+    rows = typed.with_row_index("_row").filter(~pl.struct(list(contract.key)).is_first_distinct())
     rule = "the key (" + ", ".join(contract.key) + ") occurs once"
     return [(row + first_line, contract.key[-1], rule) for row in rows["_row"].head(50).to_list()]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_specs import _registry
-from data_specs._contract import Contract, check_table, contract_from_entry, read_text
+from data_specs._contract import Contract, check_table, contract_from_entry, first_row, read_text
+from data_specs._overlay_files import in_order, is_table, table_name
 from data_specs.errors import InputRefused, TableRefused
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def add_tables(folder: str | os.PathLike[str], *, family: str, to: str | os.Path
     Raises
     ------
     InputRefused
-        The folder does not exist or holds no table.
+        Not a path, or the folder does not exist or holds no table.
     TableRefused
-        A table has no contract or breaks it; nothing is written then.
+        A table has no contract or breaks it, or two files hold it; nothing is written then.
     """
-    source, target = Path(folder), Path(to)
-    files = sorted(p for p in source.glob("*") if p.suffix in (".csv", ".parquet")) if source.is_dir() else []
+    source, target = _registry.folder_path(folder), _registry.folder_path(to)
+    files = in_order({p: table_name(p) for p in source.glob("*") if is_table(p)} if source.is_dir() else {})
     if not files:
         raise InputRefused(
             "no table to add", where=str(source), remedy="name a folder that holds .csv or .parquet files"
@@ -72,8 +73,7 @@ def add_tables(folder: str | os.PathLike[str], *, family: str, to: str | os.Path
     _check_references(texts)
     done = [catalog.store(contract, text) for contract, text, _ in texts]
     catalog.write()
-    _registry._catalog_of.cache_clear()
-    _registry._installed_rows.cache_clear()
+    _registry.forget_files()
     return done
 
 
@@ -94,7 +94,7 @@ def _check_references(texts: list[tuple[Contract, pl.DataFrame, Path]]) -> None:
             loose = text.with_row_index("_row").drop_nulls(column.name)
             loose = loose.join(rows.select(right).unique(), left_on=left, right_on=right, how="anti")
             if loose.height:
-                row = int(loose["_row"].min()) + (2 if file.suffix == ".csv" else 1)  # type: ignore[arg-type]
+                row = int(loose["_row"].min()) + first_row(file)  # type: ignore[arg-type]
                 raise TableRefused(
                     "a cell points to nothing",
                     where=f"{file}, row {row}, column {column.name}",
@@ -120,7 +120,7 @@ class _Catalog:
         self.pending: list[tuple[Path, bytes]] = []
 
     def contract_of(self, file: Path) -> Contract:
-        name = file.name.split(".")[0]
+        name = table_name(file)
         entry = self.own.get(name) or self.entries.get(name)
         if entry is None:
             raise TableRefused(

@@ -13,8 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_specs._contract import Contract, check_table, contract_from_entry, read_text, typed_table
-from data_specs.errors import TableMissing, TableRefused
+from data_specs._contract import Contract, check_table, contract_from_entry, first_row, read_text, typed_table
+from data_specs._overlay_files import files_of, tables_among
+from data_specs.errors import InputRefused, SettingRefused, TableMissing, TableRefused
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Overlay", "catalog", "contracts", "provenance", "rows", "table", "use"]
 
 INSTALLED = Path(__file__).parent
-_used: list[Path] = []
+_used: list[Overlay] = []
 
 
 class Overlay:
-    """A folder of tables in use; leaving the ``with`` block, or ``close()``, takes it out again."""
+    """One use of a folder of tables; leaving the ``with`` block, or ``close()``, ends it, and no other use of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,9 +39,9 @@ class Overlay:
         self.close()
 
     def close(self) -> None:
-        """Stop using the folder."""
-        if self.folder in _used:
-            _used.remove(self.folder)
+        """End this use of the folder; a second time does nothing."""
+        if self in _used:
+            _used.remove(self)
 
 
 def use(folder: str | os.PathLike[str]) -> Overlay:
@@ -51,28 +52,43 @@ def use(folder: str | os.PathLike[str]) -> Overlay:
     folder : path
         Holds ``<family>/<table>.csv`` or ``.parquet``, or ``tables/<family>/...``, or the tables themselves when their
         names are unique in the catalog. A table the catalog does not know needs ``catalog/<family>.toml`` there.
+        ``<table>.r2.csv`` beside ``<table>.csv`` is a later revision of it, and used. Hidden files and files that are
+        no tables (notes, catalogs) are left alone.
 
     Raises
     ------
+    InputRefused
+        When `folder` is not a path.
     TableMissing
         When the folder does not exist or holds no table.
     TableRefused
-        When a table has no contract, or breaks it.
+        When a table has no contract or breaks it, stands in no family's folder, or two files hold it.
     """
-    path = Path(folder).expanduser().resolve()
-    found = _overlay_tables(path)
-    for family, name in sorted(found):
-        _overlay_rows(path, f"{family}/{name}")
-    if path in _used:
-        _used.remove(path)
-    _used.append(path)
-    return Overlay(path)
+    path = folder_path(folder)
+    for name in sorted(_overlay_tables(path)):
+        _overlay_rows(path, name)
+    overlay = Overlay(path)
+    _used.append(overlay)
+    return overlay
+
+
+def folder_path(folder: object) -> Path:
+    """Return the absolute path of a folder that a user names, or refuse what is no path."""
+    try:
+        return Path(folder).expanduser().resolve()  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):  # no text; a NUL in it; the home of nobody
+        raise InputRefused(
+            f"a folder of tables cannot be a {type(folder).__name__} like this",
+            rule="a folder is named by its path",
+            remedy="hand in the path of the folder as text, or as a pathlib.Path",
+        ) from None
 
 
 def overlays() -> list[Path]:
     """Return the overlay folders in use, weakest first: ``POOLWISE_TABLES``, then those of :func:`use`."""
-    named = [Path(p).expanduser().resolve() for p in os.environ.get("POOLWISE_TABLES", "").split(os.pathsep) if p]
-    return [p for p in named if p not in _used] + _used
+    named = [folder_path(p) for p in os.environ.get("POOLWISE_TABLES", "").split(os.pathsep) if p]
+    newest_first = dict.fromkeys([*(o.folder for o in reversed(_used)), *reversed(named)])
+    return list(newest_first)[::-1]
 
 
 def contracts() -> dict[str, Contract]:
@@ -94,7 +110,9 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
     year, state : optional
         Only the rows of that year (in the table's own year column) or state.
     revision : str, optional
-        An earlier revision by its id, for example ``"r1"``; the newest one is the default. Overlays are then ignored.
+        One kept revision by its id, for example ``"r1"``, and nothing else. The newest supplier that keeps a revision
+        of this id is asked: overlays with a catalog of their own (made by ``poolwise tables add``), the one used last
+        first, then poolwise. The default is the newest revision, with the rows of overlays on top.
 
     Returns
     -------
@@ -103,6 +121,8 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
 
     Raises
     ------
+    SettingRefused
+        `name`, `state` or `revision` is not text, or `year` not a whole number.
     TableMissing
         Unknown table or revision, or no row of that year or state.
     TableRefused
@@ -113,6 +133,7 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
     >>> table("hhs_hcc/enrollment_duration_months", year=2025).row(0)
     (2025, 1, 1, 31, 'verified')
     """
+    _need_text(name=name, **({} if state is None else {"state": state}))
     frame = rows(name, year=year, revision=revision).drop("_file", "_row")
     if state is None:
         return frame
@@ -131,23 +152,16 @@ def rows(name: str, *, year: int | None = None, revision: str | None = None) -> 
     """Return :func:`table` with two more columns, ``_file`` and ``_row``: where each row stands."""
     import polars as pl
 
+    _need_text(name=name, **({} if revision is None else {"revision": revision}))
+    if year is not None and (isinstance(year, bool) or not hasattr(year, "__index__")):
+        raise _setting_refused("year", year, "a whole number", "2025")
     contract = _contract(name)
-    frame = _installed_rows(name, revision)
-    layers = [] if revision else [f for f in overlays() if tuple(name.split("/")) in _overlay_tables(f)]
-    for folder in layers:
-        added = _overlay_rows(folder, name)
-        if frame is None or not contract.year_column:
-            frame = added
-            continue
-        replaced = added[contract.year_column].unique().implode()
-        frame = pl.concat([frame.filter(~pl.col(contract.year_column).is_in(replaced)), added])
-    if frame is None:
-        raise TableMissing(f"table {name!r} is described but holds no rows", remedy="add it with `poolwise tables add`")
-    if year is None:
+    frame = _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
+    if year is None or not contract.year_column:
         return frame
-    if not contract.year_column:
-        return frame
-    chosen = frame.filter(pl.col(contract.year_column) == year)
+    year = int(year)
+    fits = year.bit_length() < 64  # a larger number cannot be compared with a column, and is no year
+    chosen = frame.filter(pl.col(contract.year_column) == year) if fits else frame.clear()
     if chosen.height == 0:
         held = sorted(frame[contract.year_column].unique().to_list())
         raise TableMissing(
@@ -157,6 +171,58 @@ def rows(name: str, *, year: int | None = None, revision: str | None = None) -> 
             remedy="choose a held year, or supply the table (data_specs.use(folder), --tables DIR, POOLWISE_TABLES)",
         )
     return chosen
+
+
+def _need_text(**values: object) -> None:
+    for setting, value in values.items():
+        if not isinstance(value, str):
+            example = {"name": '"hhs_hcc/coefficients"', "state": '"NY"'}.get(setting, '"r1"')
+            raise _setting_refused(setting, value, "text", example)
+
+
+def _setting_refused(setting: str, value: object, kind: str, example: str) -> SettingRefused:
+    return SettingRefused(
+        f"`{setting}` is a {type(value).__name__}",
+        where="data_specs.table",
+        rule=f"`{setting}` is {kind}, for example {example}",
+        remedy=f"hand in {kind}",
+    )
+
+
+def _rows_in_use(contract: Contract) -> pl.DataFrame:
+    """Return the newest installed revision with the rows of every overlay on top."""
+    import polars as pl
+
+    name, year = contract.full_name, contract.year_column
+    frame = _installed_rows(name)
+    for folder in overlays():
+        added = _overlay_rows(folder, name)
+        if added is None:
+            continue
+        if frame is None or not year:
+            frame = added
+            continue
+        replaced = added[year].unique().implode()
+        frame = pl.concat([frame.filter(~pl.col(year).is_in(replaced)), added])
+    if frame is None:
+        raise TableMissing(f"table {name!r} is described but holds no rows", remedy="add it with `poolwise tables add`")
+    return frame
+
+
+def _rows_kept(name: str, revision: str) -> pl.DataFrame:
+    """Return one revision, from the newest supplier whose catalog lists it."""
+    held: dict[str, None] = {}
+    for root in [*reversed(overlays()), INSTALLED]:
+        contract = _catalog_of(root).get(name)
+        for entry in contract.revisions if contract else ():
+            if entry.get("id") != revision:
+                held[str(entry.get("id"))] = None
+                continue
+            frame = _installed_rows(name, revision) if root == INSTALLED else _overlay_revision(root, name, entry)
+            assert frame is not None
+            return frame
+    remedy = "held: " + ", ".join(sorted(held)) if held else "leave out `revision`"
+    raise TableMissing(f"table {name!r} has no revision {revision!r}", remedy=remedy)
 
 
 def provenance(names: list[str]) -> list[dict[str, str]]:
@@ -240,12 +306,27 @@ def _contract(name: str) -> Contract:
     raise TableMissing(f"no table is called {name!r}", remedy=f"{hint}data_specs.catalog() lists all tables")
 
 
-@lru_cache(maxsize=32)
-def _catalog_of(root: Path) -> dict[str, Contract]:
+# Name, time, size and number of each catalog file: what tells an edited catalog from the one that was read.
+_Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+def _catalog_stamp(root: Path) -> _Stamp:
     folder = root / "catalog"
-    files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
+    if not folder.is_dir():
+        return ()
+    with os.scandir(folder) as entries:
+        files = [(e.name, e.stat()) for e in entries if e.name.endswith(".toml") and e.name[0] != "."]
+    return tuple(sorted((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in files))
+
+
+def _catalog_of(root: Path) -> dict[str, Contract]:
+    return _read_catalog(root, _catalog_stamp(root))
+
+
+@lru_cache(maxsize=32)
+def _read_catalog(root: Path, stamp: _Stamp) -> dict[str, Contract]:
     found: dict[str, Contract] = {}
-    for file in files:
+    for file in (root / "catalog" / name for name, *_ in stamp):
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -257,100 +338,82 @@ def _catalog_of(root: Path) -> dict[str, Contract]:
     return found
 
 
+def forget_files() -> None:
+    """Forget every file that was read, after files were written by poolwise itself."""
+    for cache in (_read_catalog, _installed_rows, _tables_among, _overlay_file):
+        cache.cache_clear()
+
+
 @lru_cache(maxsize=256)
-def _installed_rows(name: str, revision: str | None) -> pl.DataFrame | None:
+def _installed_rows(name: str, revision: str | None = None) -> pl.DataFrame | None:
     contract = _catalog_of(INSTALLED).get(name)
     if contract is None or not contract.revisions:
-        if revision:
-            raise TableMissing(f"table {name!r} has no revision {revision!r}", remedy="leave out `revision`")
         return None
-    entry = _revision(contract, revision)
-    path = INSTALLED / "tables" / contract.family / entry["file"]
-    if digest_of(path) != entry["digest"]:
-        raise TableRefused(
-            "the file differs from the digest in the catalog",
-            where=str(path),
-            rule="an installed table is changed only by adding a revision",
-            remedy="install poolwise again, or add your own table as an overlay",
-        )
+    entry = next((r for r in contract.revisions if r.get("id") == revision), contract.revisions[-1])
+    path = _kept_file(INSTALLED, contract.family, entry)
     # The digest is that of the file as it was checked when it came in: no need to check every cell again.
     return _with_origin(typed_table(read_text(path), contract), path)
 
 
-def _revision(contract: Contract, revision: str | None) -> dict[str, Any]:
-    if revision is None:
-        return contract.revisions[-1]
-    for entry in contract.revisions:
-        if entry["id"] == revision:
-            return entry
-    held = ", ".join(str(e["id"]) for e in contract.revisions)
-    raise TableMissing(f"table {contract.full_name!r} has no revision {revision!r}", remedy=f"held: {held}")
+def _overlay_revision(folder: Path, name: str, entry: dict[str, Any]) -> pl.DataFrame:
+    path = _kept_file(folder, name.split("/")[0], entry)
+    return _checked_rows(folder, name, path)
 
 
-def _overlay_tables(folder: Path) -> dict[tuple[str, str], Path]:
-    if not folder.is_dir():
-        raise TableMissing("the overlay folder does not exist", where=str(folder), remedy="check the path")
-    known = {**_catalog_of(INSTALLED), **_catalog_of(folder)}
-    families = {c.family for c in known.values()}
-    found: dict[tuple[str, str], Path] = {}
-    for file in sorted([*folder.rglob("*.csv"), *folder.rglob("*.parquet")], key=_revision_order):
-        parts = file.relative_to(folder).parts
-        parts = parts[1:] if parts[0] == "tables" else parts
-        if len(parts) == 2 and parts[0] in families:
-            found[(parts[0], _stem(file))] = file
-        elif len(parts) == 1:
-            owners = [c.family for c in known.values() if c.name == _stem(file)]
-            if len(owners) != 1:
-                raise _uncataloged(file, "no table" if not owners else "more than one table")
-            found[(owners[0], _stem(file))] = file
-    if not found:
-        raise TableMissing(
-            "the overlay folder holds no table",
-            where=str(folder),
-            rule="tables stand in <family>/<table>.csv or .parquet",
-            remedy="name the family folder, for example hhs_hcc/coefficients.csv",
-        )
-    return found
-
-
-def _revision_order(file: Path) -> tuple[str, int, str]:
-    """Return what sorts a table's files by revision: x.csv, x.r2.csv, x.r10.csv."""
-    number = file.name.split(".")[1].removeprefix("r")
-    return _stem(file), int(number) if number.isdigit() else 1, str(file)
-
-
-def _stem(file: Path) -> str:
-    return file.name.split(".")[0]
-
-
-def _uncataloged(file: Path, number: str) -> TableRefused:
-    return TableRefused(
-        f"{number} of the catalog has this file's name",
-        where=str(file),
-        rule="every table has a catalog entry",
-        remedy="put the file into a folder named for its family, and describe a new table in catalog/<family>.toml",
+def _kept_file(root: Path, family: str, entry: dict[str, Any]) -> Path:
+    """Return the file of a revision, which must be the one that its catalog recorded."""
+    path = root / "tables" / family / str(entry.get("file"))
+    if path.is_file() and digest_of(path) == entry.get("digest"):
+        return path
+    again = "install poolwise again, or add your own table as an overlay"
+    raise TableRefused(
+        "the file differs from the digest in the catalog" if path.is_file() else "the file of a revision is gone",
+        where=str(path),
+        rule="an installed table is changed only by adding a revision",
+        remedy=again if root == INSTALLED else "put the file back, and add what changed with `poolwise tables add`",
     )
 
 
-def _overlay_rows(folder: Path, name: str) -> pl.DataFrame:
-    family, short = name.split("/")
-    path = _overlay_tables(folder)[(family, short)]
-    stamp = path.stat()
-    return _overlay_file(folder, name, path, stamp.st_mtime_ns, stamp.st_size)
+def _overlay_tables(folder: Path) -> dict[str, Path]:
+    """Return the file that counts of each table in an overlay folder, by ``family/name``."""
+    if not folder.is_dir():
+        raise TableMissing("the overlay folder does not exist", where=str(folder), remedy="check the path")
+    # The folder is listed anew each time, so that a new file is noticed; what the list means is kept.
+    try:
+        files, stamps = files_of(folder), (_catalog_stamp(INSTALLED), _catalog_stamp(folder))
+    except OSError as error:
+        raise TableMissing("the overlay folder cannot be read", where=str(folder), remedy=f"see {error}") from error
+    return _tables_among(folder, files, stamps)
+
+
+@lru_cache(maxsize=64)
+def _tables_among(folder: Path, files: tuple[str, ...], _stamps: tuple[_Stamp, _Stamp]) -> dict[str, Path]:
+    return tables_among(folder, files, {**_catalog_of(INSTALLED), **_catalog_of(folder)})
+
+
+def _overlay_rows(folder: Path, name: str) -> pl.DataFrame | None:
+    path = _overlay_tables(folder).get(name)
+    return None if path is None else _checked_rows(folder, name, path)
+
+
+def _checked_rows(folder: Path, name: str, path: Path) -> pl.DataFrame:
+    contract = _catalog_of(INSTALLED).get(name) or _catalog_of(folder)[name]
+    try:
+        stamp = path.stat()
+    except OSError as error:  # a link to nothing, or gone since the folder was listed
+        raise TableRefused("the file cannot be read", where=str(path), remedy="put the file in its place") from error
+    return _overlay_file(contract, path, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
 
 
 @lru_cache(maxsize=256)
-def _overlay_file(folder: Path, name: str, path: Path, _mtime: int, _size: int) -> pl.DataFrame:
-    contract = _catalog_of(INSTALLED).get(name) or _catalog_of(folder).get(name)
-    if contract is None:
-        raise _uncataloged(path, "no table")
+def _overlay_file(contract: Contract, path: Path, _stamp: tuple[int, int, int]) -> pl.DataFrame:
     return _with_origin(check_table(read_text(path), contract, path), path)
 
 
 def _with_origin(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     import polars as pl
 
-    first = 2 if path.suffix == ".csv" else 1
+    first = first_row(path)
     origin = pl.lit(str(path), dtype=pl.String).alias("_file"), pl.int_range(first, pl.len() + first).alias("_row")
     return frame.with_columns(*origin)
 
@@ -362,8 +425,7 @@ def _sources(name: str) -> list[dict[str, str]]:
         newest = contract.revisions[-1]
         lines.append({"revision": str(newest["id"]), "digest": str(newest["digest"]), "supplied_by": "poolwise"})
     for folder in overlays():
-        family, _, short = name.partition("/")
-        path = _overlay_tables(folder).get((family, short))
+        path = _overlay_tables(folder).get(name)
         if path is not None:
             source = {"revision": "overlay", "digest": digest_of(path), "supplied_by": "user", "folder": str(folder)}
             lines.append(source)
