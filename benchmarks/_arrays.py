@@ -1,6 +1,6 @@
 """The kernel's input made from a year's tables, without the product's own way there: integers only, cheap and plain.
 
-Unlike the product, which sets codes without a crosswalk row aside, it keeps every diagnosis: that is what the rival reads.
+Unlike the product, which sets codes without a crosswalk row aside, it keeps every diagnosis: the rival reads them all.
 """
 
 from __future__ import annotations

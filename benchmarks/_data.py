@@ -28,7 +28,7 @@ _METALS = ("platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrop
 _METAL_SHARES = (0.02, 0.10, 0.55, 0.20, 0.11, 0.02)
 _SILVER_VARIANTS = ("00", "01", "02", "03", "04", "05", "06")
 _SILVER_SHARES = (0.02, 0.28, 0.02, 0.02, 0.12, 0.24, 0.30)
-_LETTERS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTVZ", "0123456789"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTVZ"
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -172,7 +172,7 @@ def _diagnosis_codes(
     draw: np.random.Generator, owner: np.ndarray, is_mapped: np.ndarray, enrollees: int, benefit_year: int
 ) -> pl.DataFrame:
     mapped = data_specs.table("hhs_hcc/icd10_to_cc", year=benefit_year)["icd10"].unique().sort()
-    made = pl.Series([a + b + c + d + e for a in _LETTERS for b in _DIGITS for c in _DIGITS for d in _DIGITS for e in _DIGITS])
+    made = pl.Series([letter + f"{number:04d}" for letter in _LETTERS for number in range(10_000)])
     outside = made.filter(~made.is_in(mapped.implode()))
     outside = outside.gather(draw.permutation(len(outside))[:_UNMAPPED_CODES].astype(np.uint32))
     mapped = mapped.gather(draw.permutation(len(mapped)).astype(np.uint32))

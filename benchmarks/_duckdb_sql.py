@@ -100,7 +100,8 @@ summed AS (
 ),
 person AS (
     SELECT u.*, {person_sums}, CASE WHEN u.model < 2 THEN coalesce(s.hcc_count, 0) END AS hcc_count,
-           coalesce(s.severe, 0) AS severe, coalesce(s.transplant, 0) AS transplant, coalesce(s.severity, 1) AS severity,
+           coalesce(s.severe, 0) AS severe, coalesce(s.transplant, 0) AS transplant,
+           coalesce(s.severity, 1) AS severity,
            CASE WHEN u.age_last = 0 THEN coalesce(s.maturity, 5) ELSE 5 END AS maturity
     FROM unit u LEFT JOIN summed s USING (pid)
 ),
@@ -371,5 +372,7 @@ def _csr() -> pl.DataFrame:
         every.alias("metal_level"),
         (pl.col("factor") * 10_000).round().cast(pl.Int64).alias("factor"),
     ).explode("metal_level")
-    bronze = frame.filter(pl.col("metal_level") == "bronze").with_columns(pl.lit("expanded_bronze").alias("metal_level"))
+    bronze = frame.filter(pl.col("metal_level") == "bronze").with_columns(
+        pl.lit("expanded_bronze").alias("metal_level")
+    )
     return pl.concat([frame, bronze]).unique(["csr_variant", "metal_level"])

@@ -55,7 +55,7 @@ def environment() -> Path:
     return python
 
 
-def profiles(people: list[tuple[list[str], int, str, int]], plate: str = "S") -> dict[str, Any]:
+def profiles(people: list[tuple[Any, ...]], plate: str = "S") -> dict[str, Any]:
     """Return seconds of the scoring loop alone, scores and HCC lists of people (codes, age, sex, months)."""
     python = environment()
     with tempfile.TemporaryDirectory() as folder:

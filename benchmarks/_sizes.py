@@ -11,4 +11,3 @@ if SIZE not in ("small", "large"):
 ENROLLEES = {"small": [100_000], "large": [1_000_000, 5_000_000]}[SIZE]
 KERNEL_ENROLLEES = {"small": [200_000], "large": [1_000_000]}[SIZE]
 RIVAL_PEOPLE = {"small": 1_000, "large": 4_000}[SIZE]  # hccpy takes about a millisecond for each
-ROUNDS = {"small": 5, "large": 5}[SIZE]

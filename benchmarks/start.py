@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from asv_runner.benchmarks.mark import SkipNotImplemented
+
 from benchmarks import _clock
 
 
@@ -18,7 +20,19 @@ def _command() -> str:
     for name in ("poolwise", "poolwise.exe"):
         if (folder / name).is_file():
             return str(folder / name)
-    raise NotImplementedError("the poolwise command is not installed beside this Python")
+    raise SkipNotImplemented("the poolwise command is not installed beside this Python")
+
+
+_ONE_SCORE = """
+import datetime, polars as pl, riskadjust
+day = datetime.date
+enrollees = pl.DataFrame({"enrollee_id": ["A"], "birth_date": [day(1980, 3, 10)], "sex": ["M"]})
+spans = pl.DataFrame({"enrollee_id": ["A"], "plan_id": ["12345XX0010001"], "csr_variant": ["01"],
+    "metal_level": ["silver"], "span_start": [day(2025, 1, 1)], "span_end": [day(2025, 12, 31)]})
+diagnoses = pl.DataFrame({"enrollee_id": ["A"], "diagnosis_code": ["E1169"], "service_date": [day(2025, 6, 15)]})
+result = riskadjust.score(enrollees, spans, diagnoses, benefit_year=2025)
+assert result.scores["risk_score"].to_list() == [0.336]
+"""
 
 
 class Start:
@@ -44,6 +58,10 @@ class Start:
 
     def time_import_polars(self) -> None:
         _run(sys.executable, "-c", "import polars")
+
+    def time_first_score(self) -> None:
+        """One enrollee: the imports, reading and checking the year's tables, compiling its rules."""
+        _run(sys.executable, "-c", _ONE_SCORE)
 
     def time_poolwise_help(self) -> None:
         _run(_command(), "--help")
