@@ -94,7 +94,7 @@ contract: .venv/.needs-dev
 	@$(BIN)/lint-imports
 
 bench: .venv/.needs-bench .venv/.installed
-	@$(BIN)/asv run --config benchmarks/asv.conf.json --python=same --show-stderr $(ARGS)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: .venv/.needs-docs .venv/.installed
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
