@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_specs._years import overlapping_rows
 from data_specs.errors import TableRefused
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Contract:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     year_column: str = ""
+    first_year_column: str = ""
+    last_year_column: str = ""
     state_column: str = ""
     note: str = ""
     revisions: tuple[dict[str, Any], ...] = field(default=(), compare=False)
@@ -60,6 +63,11 @@ class Contract:
     def full_name(self) -> str:
         """Return ``family/name``."""
         return f"{self.family}/{self.name}"
+
+    @property
+    def is_by_year(self) -> bool:
+        """Whether rows hold for a year, or from a first to a last one."""
+        return bool(self.year_column or self.first_year_column)
 
 
 def contract_from_entry(family: str, entry: dict[str, Any], where: str) -> Contract:
@@ -74,6 +82,8 @@ def contract_from_entry(family: str, entry: dict[str, Any], where: str) -> Contr
             key=tuple(entry["key"]),
             columns=columns,
             year_column=entry.get("year_column", ""),
+            first_year_column=entry.get("first_year_column", ""),
+            last_year_column=entry.get("last_year_column", ""),
             state_column=entry.get("state_column", ""),
             note=entry.get("note", ""),
             revisions=tuple(dict(r) for r in entry.get("revision", ())),
@@ -86,14 +96,40 @@ def contract_from_entry(family: str, entry: dict[str, Any], where: str) -> Contr
             remedy="complete the entry; `poolwise tables` prints the installed ones as a pattern",
         ) from None
     names = {c.name for c in columns}
-    loose = [k for k in (*contract.key, contract.year_column, contract.state_column) if k and k not in names]
+    years = (contract.year_column, contract.first_year_column, contract.last_year_column)
+    loose = [k for k in (*contract.key, *years, contract.state_column) if k and k not in names]
     if loose:
         raise TableRefused(
             f"entry {contract.name!r} names the key column {loose[0]!r}, which it does not describe",
             where=where,
             remedy="describe every key column under [[table.column]]",
         )
+    _check_years(contract, where)
     return contract
+
+
+def _check_years(contract: Contract, where: str) -> None:
+    """Refuse an entry that leaves open which years its rows hold for."""
+    single, first, last = contract.year_column, contract.first_year_column, contract.last_year_column
+    if bool(first) != bool(last) or (first and single):
+        raise TableRefused(
+            f"entry {contract.name!r} does not say clearly which years its rows hold for",
+            where=where,
+            rule="either year_column, or first_year_column with last_year_column (blank in a row: still open), or none",
+            remedy="name the columns that the table has",
+        )
+    wrong = [
+        c.name
+        for c in contract.columns
+        if c.name in (single, first, last) and (c.type != "int" or (c.nullable and c.name != last))
+    ]
+    if wrong:
+        raise TableRefused(
+            f"entry {contract.name!r} has years in column {wrong[0]!r}, which may hold something else",
+            where=where,
+            rule="a year column has the type int, and only the last year of a span may be blank",
+            remedy="mend the type of the column, or leave out `nullable`",
+        )
 
 
 def _column(entry: dict[str, Any]) -> Column:
@@ -177,6 +213,7 @@ def check_table(text: pl.DataFrame, contract: Contract, path: Path) -> pl.DataFr
         raise _refusal(breaches, contract, path)
     typed = typed_table(text, contract)
     breaches = _key_breaches(typed, contract, first_line)
+    breaches += [(row + first_line, column, rule) for row, column, rule in overlapping_rows(typed, contract)]
     if breaches:
         raise _refusal(breaches, contract, path)
     return typed

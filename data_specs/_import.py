@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_specs import _registry
-from data_specs._contract import Contract, check_table, contract_from_entry, first_row, read_text
+from data_specs._contract import Contract, check_table, contract_from_entry, first_row, read_text, typed_table
 from data_specs._overlay_files import in_order, is_table, table_name
+from data_specs._years import years_held
 from data_specs.errors import InputRefused, TableRefused
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def _check_references(texts: list[tuple[Contract, pl.DataFrame, Path]]) -> None:
                 raise TableRefused(
                     "a cell points to nothing",
                     where=f"{file}, row {row}, column {column.name}",
-                    rule=f"{contract.full_name}: every value stands in {column.references} of the same year",
+                    rule=f"{contract.full_name}: every value stands in {column.references}"
+                    + (" of the same year" if pair else ""),
                     remedy="add the missing row there, or mend the value here",
                 )
 
@@ -136,9 +138,9 @@ class _Catalog:
         digest = _digest(content)
         entry = self._entry(contract)
         revisions = entry.get("revision", [])
-        years = text[contract.year_column].unique().cast(int).to_list() if contract.year_column else []
-        shown = _registry.year_ranges(years)
+        shown = years_held(typed_table(text, contract), contract)
         if revisions and str(revisions[-1]["digest"]) == digest:
+            revisions[-1]["years"] = shown  # the entry may say by now which column they stand in
             return Added(contract.full_name, "unchanged", str(revisions[-1]["id"]), text.height, shown, digest)
         number = len(revisions) + 1
         file = contract.name + ("" if number == 1 else f".r{number}") + suffix

@@ -1,7 +1,8 @@
 """The one way to a published figure: catalog -> checked, cached frame, with user overlays on top.
 
 An overlay is a folder of the reader's own tables. Its rows replace all installed rows of the same table and year,
-so a new benefit year, or a corrected one, needs no change of code.
+so a new benefit year, or a corrected one, needs no change of code. A table whose rows hold for no year, or from a first
+to a last one, is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from data_specs._contract import Contract, check_table, contract_from_entry, first_row, read_text, typed_table
 from data_specs._overlay_files import files_of, tables_among
+from data_specs._years import rows_of_year, year_ranges, years_held
 from data_specs.errors import InputRefused, SettingRefused, TableMissing, TableRefused
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Overlay", "catalog", "contracts", "provenance", "rows", "table", "use"]
+__all__ = ["Overlay", "catalog", "contracts", "provenance", "rows", "table", "use", "year_ranges"]
 
 INSTALLED = Path(__file__).parent
 _used: list[Overlay] = []
@@ -108,7 +110,7 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
     name : str
         ``family/table``, for example ``"hhs_hcc/coefficients"``; :func:`catalog` lists them.
     year, state : optional
-        Only the rows of that year (in the table's own year column) or state.
+        Only the rows that hold for that year (by the table's own year column, or its first and last years) or state.
     revision : str, optional
         One kept revision by its id, for example ``"r1"``, and nothing else. The newest supplier that keeps a revision
         of this id is asked: overlays with a catalog of their own (made by ``poolwise tables add``), the one used last
@@ -150,24 +152,19 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
 
 def rows(name: str, *, year: int | None = None, revision: str | None = None) -> pl.DataFrame:
     """Return :func:`table` with two more columns, ``_file`` and ``_row``: where each row stands."""
-    import polars as pl
-
     _need_text(name=name, **({} if revision is None else {"revision": revision}))
     if year is not None and (isinstance(year, bool) or not hasattr(year, "__index__")):
         raise _setting_refused("year", year, "a whole number", "2025")
     contract = _contract(name)
     frame = _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
-    if year is None or not contract.year_column:
+    if year is None:
         return frame
-    year = int(year)
-    fits = year.bit_length() < 64  # a larger number cannot be compared with a column, and is no year
-    chosen = frame.filter(pl.col(contract.year_column) == year) if fits else frame.clear()
+    chosen = rows_of_year(frame, contract, int(year))
     if chosen.height == 0:
-        held = sorted(frame[contract.year_column].unique().to_list())
         raise TableMissing(
             f"table {name!r} has no rows for {year}",
             where=contract.title,
-            rule="a year is used only with its own published figures; held: " + ", ".join(map(str, held)),
+            rule="a year is used only with its own published figures; held: " + years_held(frame, contract),
             remedy="choose a held year, or supply the table (data_specs.use(folder), --tables DIR, POOLWISE_TABLES)",
         )
     return chosen
@@ -254,13 +251,12 @@ def catalog() -> pl.DataFrame:
             else:
                 frame = _overlay_rows(Path(source["folder"]), name)
             assert frame is not None
-            years = frame[contract.year_column].unique().to_list() if contract.year_column else []
             lines.append(
                 {
                     "name": name,
                     "title": contract.title,
                     "source": contract.source,
-                    "years": year_ranges(years),
+                    "years": years_held(frame, contract),
                     "rows": frame.height,
                     "verification": _marks(frame),
                     "revision": source["revision"],
@@ -269,23 +265,6 @@ def catalog() -> pl.DataFrame:
                 }
             )
     return pl.DataFrame(lines)
-
-
-def year_ranges(years: list[int]) -> str:
-    """Return years as text with runs joined.
-
-    Examples
-    --------
-    >>> year_ranges([2021, 2019, 2018, 2022])
-    '2018-2019, 2021-2022'
-    """
-    runs: list[list[int]] = []
-    for year in sorted(years):
-        if runs and runs[-1][-1] == year - 1:
-            runs[-1].append(year)
-        else:
-            runs.append([year])
-    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
 
 
 def _marks(frame: pl.DataFrame) -> str:

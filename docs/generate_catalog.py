@@ -16,7 +16,7 @@ import polars as pl
 import data_specs
 from data_specs._registry import contracts, year_ranges
 
-MARKS = ("verified", "single-source", "uncertain", "derived")
+MARKS = ("verified", "verified-partly", "single-source", "uncertain", "derived")
 MEANINGS = tomllib.loads((Path(__file__).parent / "column_meanings.toml").read_text(encoding="utf-8"))
 OPENING = """# Catalog of tables
 
@@ -29,8 +29,9 @@ Marks of verification, row by row:
 | mark | meaning |
 | --- | --- |
 | verified | two independently transcribed readings of the publication agree on the row |
+| verified-partly | copies of one reading agree, and an arithmetic check on other published figures passed |
 | single-source | one reading only |
-| uncertain | carried to a year it was not published for, or sources disagree; scores that rest on it say so |
+| uncertain | carried to a year it was not published for, recalled, or sources disagree; results resting on it say so |
 | derived | computed from another table here |
 
 """

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 __all__ = ["Findings", "rule_texts"]
 
 _QUARANTINE = ("quarantine", "quarantine_orphan")
+RULE_TABLES = ("filing/dq_rules", "hhs_hcc/scoring_rules", "transfers/settlement_rules")
 _REFUSING = (*_QUARANTINE, "reject_record", "keep_one", "exclude_from_year")
 
 
 class Findings:
     """Counts of rows by rule, and the rows that took no part.
 
-    A rule id comes from ``filing/dq_rules`` or ``hhs_hcc/scoring_rules``; the text is looked up when the frame is made.
+    A rule id comes from a table of `RULE_TABLES`; the text is looked up when the frame is made.
     """
 
     def __init__(self) -> None:
@@ -93,10 +94,10 @@ class Findings:
 
 
 def rule_texts() -> pl.DataFrame:
-    """Return rule_id, severity, action, condition, basis of every rule that scoring can name."""
+    """Return rule_id, severity, action, condition, basis of every rule that a run can name."""
     import polars as pl
 
     from data_specs import table
 
     columns = ["rule_id", "severity", "action", pl.col("failing_condition").alias("condition"), "basis"]
-    return pl.concat([table("filing/dq_rules").select(columns), table("hhs_hcc/scoring_rules").select(columns)])
+    return pl.concat(table(name).select(columns) for name in RULE_TABLES)

@@ -93,8 +93,12 @@ def test_every_reference_points_to_a_row():
             if not column.get("references"):
                 continue
             other, _, key = column["references"].rpartition(".")
-            own = data_specs.table(name).select(pl.col("benefit_year"), pl.col(column["name"]).alias(key)).drop_nulls()
-            assert own.join(data_specs.table(other), on=["benefit_year", key], how="anti").height == 0, name
+            years = [e.get("year_column") for e in (entry, ENTRIES[other])]
+            on = [[column["name"]], [key]]
+            if all(years):  # a year's rows point to rows of the same year
+                on = [[year, *names] for year, names in zip(years, on, strict=True)]
+            own = data_specs.table(name).drop_nulls(column["name"])
+            assert own.join(data_specs.table(other), left_on=on[0], right_on=on[1], how="anti").height == 0, name
 
 
 def test_no_two_tables_carry_the_same_fact():

@@ -39,10 +39,13 @@ def list_tables(context: typer.Context, tables: _Overlays = None, as_json: _AsJs
         json_document({"command": "tables", "tables": held.to_dicts()})
         return
     columns = [("name", "left"), ("years", "left"), ("rows", "right"), ("supplied by", "left"), ("title", "left")]
-    found = held.select("name", "years", "rows", "supplied_by", "title").rows()
-    rows = [[name, years, f"{number:,}", supplier, title] for name, years, number, supplier, title in found]
     console = screen()
-    show_table(console, "Tables of published figures", columns, rows)
+    # A family at a time: one long name would narrow the columns of all of them.
+    families: dict[str, list[list[str]]] = {}
+    for name, years, number, supplier, title in held.select("name", "years", "rows", "supplied_by", "title").rows():
+        families.setdefault(name.partition("/")[0], []).append([name, years, f"{number:,}", supplier, title])
+    for family, rows in families.items():
+        show_table(console, f"Tables of published figures: {family}", columns, rows)
     console.print("One of them: poolwise tables show NAME [--year YEAR]")
 
 
