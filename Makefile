@@ -21,6 +21,9 @@ NO_PYTHON := poolwise needs Python 3.11 or newer: apt-get install python3 python
 	dnf install python3.11 (Fedora, RHEL), brew install python (macOS), winget install Python.Python.3.12 (Windows); \
 	make PYTHON=/path/to/python names one
 
+# One worker a core; a worker that runs dry takes tests from another.
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
+
 # Folders too, so that a deleted file is noticed.
 SOURCES = pyproject.toml setup.py MANIFEST.in \
 	$(shell find data_specs riskadjust rating poolwise _ext -name __pycache__ -prune -o -print)
@@ -69,15 +72,15 @@ demo: .venv/.needs-run .venv/.installed
 	@$(BIN)/poolwise demo $(if $(OUT),--out "$(OUT)")
 
 test: .venv/.needs-dev .venv/.installed
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-slow: .venv/.needs-dev .venv/.installed
-	@$(BIN)/pytest -m slow $(ARGS)
+	@$(PYTEST) -m slow $(ARGS)
 
 test-debug: .venv/.needs-dev
 	@rm -f .venv/.installed
 	@POOLWISE_DEBUG_KERNELS=1 $(IN_VENV) project
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 lint: .venv/.needs-dev
 	@$(BIN)/ruff check .

@@ -1,84 +1,29 @@
 """The scoring loop: one interpreter for every benefit year and all three models.
 
 Rules arrive compiled (``riskadjust._model``): bit masks over a state of eight 64-bit words, integer thousandths, and a
-list of instructions. Nothing here knows a year, an HCC or a coefficient.
-
-State words: 0-2 HCCs, 3 drug categories as mapped, 4-7 variables that rules set.
+list of instructions. Nothing here knows a year, an HCC or a coefficient. ``crosswalk.pxd`` has the rows that diagnoses
+meet, ``program.pxd`` the state, the instructions and what runs them.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from bits cimport bit_count, lowest_bit
-from terms cimport ANY_SET, term_holds
+from crosswalk cimport (ACCEPTED, NO_BRANCH, NO_CATEGORY, NO_CROSSWALK_ROW, NOT_PLAIN, ROW_UNCERTAIN, SECOND_CARRIED,
+                        Branch, YearDays, plain_byte, why_not)
+from program cimport (ALL_MONTHS, DRUG_WORD, FACTS, HCC_WORDS, MONTHS_FACT, TRIGGER_WORDS, WORDS, Instruction, Program,
+                      Term, run_program)
+from terms cimport ANY_SET, EQUAL
 
 cdef enum:
-    WORDS = 8
-    HCC_WORDS = 3
-    DRUG_WORD = 3
-    FACTS = 8
     METALS = 5
-    TRIGGER_WORDS = 4
-
-# Why a diagnosis counted or not; the names stand in riskadjust._model.DIAGNOSIS_STATUS.
-cdef enum:
-    ACCEPTED = 0
-    NO_CROSSWALK_ROW = 1
-    DATE_MISSING = 2
-    DATE_OUTSIDE_YEAR = 3
-    BEFORE_BIRTH = 4
-    AFTER_AGE_LAST = 5
-    LONG_BEFORE_AGE_LAST = 6
-    NOT_VALID_IN_FISCAL_YEAR = 7
-    MCE_AGE = 8
-    MCE_SEX = 9
-    NO_BRANCH = 10
-
-# A crosswalk row: first its categories, then when they hold. Ranges are a lowest value and a span, so that one unsigned
-# comparison tests them; sexes are masks (bit 0 male, bit 1 female), one for each part of the year.
-cdef struct Branch:
-    uint8_t categories
-    uint8_t category[3]
-    uint8_t flags
-    uint8_t editor_age_min
-    uint8_t editor_age_span
-    uint8_t editor_sex[2]
-    uint8_t split_age_min
-    uint8_t split_age_span
-    uint8_t split_sex
-    uint8_t further_rows
-    uint8_t code_flags
-    uint8_t unused[2]
-
-cdef enum:
-    VALID_FIRST = 1
-    VALID_SECOND = 2
-    SECOND_CARRIED = 4
-    ROW_UNCERTAIN = 8
+    MEMO_AGES = 128
+    NO_BIT = 65535
 
 # Flags of an enrollee.
 cdef enum:
     USED_UNCERTAIN_ROW = 4
     USED_CARRIED_YEAR = 8
-
-cdef int32_t MISSING_DAY = -2147483647 - 1
-
-cdef enum:
-    NO_BIT = 65535
-    MEMO_AGES = 128
-    MEMO_MONTHS = 13
-
-
-cdef struct Instruction:
-    # Set bit `mask` of word `target` (or count into fact `target`) when every clause holds.
-    int32_t is_count
-    int32_t target
-    int32_t step
-    int32_t zeroes
-    int32_t first_clause
-    int32_t last_clause
-    int32_t bit
-    uint64_t mask
 
 
 cdef class Rules:
@@ -107,21 +52,26 @@ cdef class Rules:
     cdef const uint64_t[::1] term_masks
     cdef const int32_t[:, :, ::1] coefficients
     cdef const int32_t[:, ::1] memo
-    cdef int32_t first_day, second_window_day, last_day
+    cdef YearDays year
     cdef bint memo_ready
-    cdef Instruction* program
-    cdef uint64_t* triggers
-    cdef uint64_t* always
+    cdef Program program
+    cdef uint8_t* plain
+    cdef uint64_t parents[HCC_WORDS]
 
     def __cinit__(self):
-        self.program = NULL
-        self.triggers = NULL
-        self.always = NULL
+        self.program = Program(NULL, NULL, NULL, NULL, NULL)
+        self.plain = NULL
 
     def __dealloc__(self):
-        PyMem_Free(self.program)
-        PyMem_Free(self.triggers)
-        PyMem_Free(self.always)
+        self.free_program()
+        PyMem_Free(self.plain)
+
+    cdef void free_program(self):
+        PyMem_Free(self.program.instructions)
+        PyMem_Free(self.program.terms)
+        PyMem_Free(self.program.triggers)
+        PyMem_Free(self.program.always)
+        self.program = Program(NULL, NULL, NULL, NULL, NULL)
 
     def __init__(self, *, codes, code_first, crosswalk, hcc_drops, drug_drops, model_by_age,
                  model_payment, model_uses_drugs, model_age_bit, model_first_instruction, model_count_fact,
@@ -145,99 +95,135 @@ cdef class Rules:
         self.terms = terms
         self.term_masks = term_masks
         self.coefficients = coefficients
-        self.first_day = first_day
-        self.second_window_day = second_window_day
-        self.last_day = last_day
+        self.year = YearDays(first_day, second_window_day, last_day)
         self.memo_ready = False
         self.lay_out_program()
+        self.lay_out_plain_codes()
+        self.lay_out_parents()
 
     cdef int lay_out_program(self) except -1:
-        """Copy the instructions into structs, and note which state bits can make each of them hold.
-
-        An instruction holds only if each of its clauses does. So the bits of one clause that asks for set bits (the one
-        with the fewest) are its triggers; an instruction without such a clause is always looked at.
-        """
+        """Copy the instructions into structs, and note for each what makes it worth a look."""
         cdef Py_ssize_t models = self.model_first_instruction.shape[0] - 1
         cdef Py_ssize_t number = self.instructions.shape[0]
+        cdef Py_ssize_t all_terms = self.terms.shape[0]
         cdef Py_ssize_t size = models * 64 * WORDS * TRIGGER_WORDS
-        cdef Py_ssize_t model, i, k, place
-        cdef int c, t, w, best, fewest, bits
-        cdef bint asks
-        cdef uint64_t rest
-        cdef Instruction* item
-        PyMem_Free(self.program)
-        PyMem_Free(self.triggers)
-        PyMem_Free(self.always)
-        self.program = <Instruction*>PyMem_Malloc((number + 1) * sizeof(Instruction))
-        self.triggers = <uint64_t*>PyMem_Malloc(size * sizeof(uint64_t))
-        self.always = <uint64_t*>PyMem_Malloc(models * TRIGGER_WORDS * sizeof(uint64_t))
-        if self.program == NULL or self.triggers == NULL or self.always == NULL:
+        cdef Py_ssize_t months = models * ALL_MONTHS * TRIGGER_WORDS
+        cdef Py_ssize_t model, i, k
+        self.free_program()
+        self.program.instructions = <Instruction*>PyMem_Malloc((number + 1) * sizeof(Instruction))
+        self.program.terms = <Term*>PyMem_Malloc((all_terms + 1) * sizeof(Term))
+        self.program.triggers = <uint64_t*>PyMem_Malloc(size * sizeof(uint64_t))
+        self.program.always = <uint64_t*>PyMem_Malloc(months * sizeof(uint64_t))
+        if self.program.instructions == NULL or self.program.terms == NULL or self.program.triggers == NULL \
+                or self.program.always == NULL:
             raise MemoryError
+        self.program.first = &self.model_first_instruction[0]
         for k in range(size):
-            self.triggers[k] = 0
-        for k in range(models * TRIGGER_WORDS):
-            self.always[k] = 0
+            self.program.triggers[k] = 0
+        for k in range(months):
+            self.program.always[k] = 0
+        for i in range(all_terms):
+            self.program.terms[i] = Term(self.terms[i, 0], self.terms[i, 1], self.terms[i, 2], 0, self.term_masks[i])
+        for i in range(self.clauses.shape[0]):
+            self.program.terms[self.clauses[i, 1] - 1].ends_clause = 1
+        for i in range(number):
+            self.lay_out_instruction(i, &self.program.instructions[i])
         for model in range(models):
             if self.model_first_instruction[model + 1] - self.model_first_instruction[model] > 64 * TRIGGER_WORDS:
                 raise ValueError("a model has more instructions than the kernel has room for")
             for i in range(self.model_first_instruction[model], self.model_first_instruction[model + 1]):
-                k = i - self.model_first_instruction[model]
-                item = &self.program[i]
-                item.is_count = self.instructions[i, 0]
-                item.target = self.instructions[i, 1]
-                item.first_clause = self.instructions[i, 2]
-                item.last_clause = self.instructions[i, 3]
-                item.step = self.instructions[i, 4]
-                item.zeroes = self.instructions[i, 5]
-                item.mask = 0 if item.is_count else self.instruction_masks[i, item.target]
-                item.bit = 0 if item.is_count else 64 * item.target + lowest_bit(item.mask)
-                best, fewest = -1, 64 * WORDS + 1
-                for c in range(item.first_clause, item.last_clause):
-                    asks, bits = True, 0
-                    for t in range(self.clauses[c, 0], self.clauses[c, 1]):
-                        asks = asks and self.terms[t, 0] == ANY_SET
-                        bits += bit_count(self.term_masks[t])
-                    if asks and bits < fewest:
-                        best, fewest = c, bits
-                if best < 0:
-                    self.always[model * TRIGGER_WORDS + (k >> 6)] |= (<uint64_t>1) << (k & 63)
-                    continue
-                for t in range(self.clauses[best, 0], self.clauses[best, 1]):
-                    rest = self.term_masks[t]
-                    while rest:
-                        w = 64 * self.terms[t, 1] + lowest_bit(rest)
-                        rest &= rest - 1
-                        place = (model * 64 * WORDS + w) * TRIGGER_WORDS + (k >> 6)
-                        self.triggers[place] |= (<uint64_t>1) << (k & 63)
+                self.lay_out_triggers(model, i)
         return 0
+
+    cdef int lay_out_instruction(self, Py_ssize_t i, Instruction* item) except -1:
+        cdef int first_clause = self.instructions[i, 2]
+        cdef int last_clause = self.instructions[i, 3]
+        item.is_count = self.instructions[i, 0]
+        item.target = self.instructions[i, 1]
+        item.step = self.instructions[i, 4]
+        item.zeroes = self.instructions[i, 5]
+        item.first_term = item.last_term = 0
+        if last_clause > first_clause:
+            item.first_term = self.clauses[first_clause, 0]
+            item.last_term = self.clauses[last_clause - 1, 1]
+        item.mask = 0 if item.is_count else self.instruction_masks[i, item.target]
+        item.bit = 0 if item.is_count else 64 * item.target + lowest_bit(item.mask)
+        item.words = &self.instruction_masks[i, 0] if item.is_count else &self.zero_masks[i, 0]
+        return 0
+
+    cdef int lay_out_triggers(self, Py_ssize_t model, Py_ssize_t i) except -1:
+        """Note which state bits can make an instruction hold.
+
+        An instruction holds only if each of its clauses does. So the bits of one clause that asks for set bits (the one
+        with the fewest) are its triggers; an instruction without such a clause is always looked at, or for the number of
+        months it asks for.
+        """
+        cdef Py_ssize_t k = i - self.model_first_instruction[model]
+        cdef Py_ssize_t place
+        cdef int c, t, w, bits, months
+        cdef int best = -1
+        cdef int fewest = 64 * WORDS + 1
+        cdef bint asks
+        cdef uint64_t rest
+        for c in range(self.instructions[i, 2], self.instructions[i, 3]):
+            asks, bits = True, 0
+            for t in range(self.clauses[c, 0], self.clauses[c, 1]):
+                asks = asks and self.terms[t, 0] == ANY_SET
+                bits += bit_count(self.term_masks[t])
+            if asks and bits < fewest:
+                best, fewest = c, bits
+        if best < 0:
+            months = self.months_asked(i)
+            for w in range(ALL_MONTHS):
+                if months < 0 or months == w:
+                    place = (model * ALL_MONTHS + w) * TRIGGER_WORDS + (k >> 6)
+                    self.program.always[place] |= (<uint64_t>1) << (k & 63)
+            return 0
+        for t in range(self.clauses[best, 0], self.clauses[best, 1]):
+            rest = self.term_masks[t]
+            while rest:
+                w = 64 * self.terms[t, 1] + lowest_bit(rest)
+                rest &= rest - 1
+                place = (model * 64 * WORDS + w) * TRIGGER_WORDS + (k >> 6)
+                self.program.triggers[place] |= (<uint64_t>1) << (k & 63)
+        return 0
+
+    cdef int months_asked(self, Py_ssize_t i) except -2:
+        """Return the only number of months with which an instruction can hold, or -1."""
+        cdef int c, t
+        for c in range(self.instructions[i, 2], self.instructions[i, 3]):
+            t = self.clauses[c, 0]
+            if self.clauses[c, 1] - t == 1 and self.terms[t, 0] == EQUAL and self.terms[t, 1] == MONTHS_FACT:
+                return self.terms[t, 2]
+        return -1
 
     def set_memo(self, memo):
         """Give the scores of people without codes, by sex, age and months, so that they are looked up."""
         self.memo = memo
         self.memo_ready = True
 
-    cdef int why_not(self, const Branch* branch, int32_t day, int age, int age_last, int sex_bit) noexcept nogil:
-        """Return the first reason why a diagnosis does not count, in published order; NO_BRANCH when there is none."""
-        cdef int window = 1 if day >= self.second_window_day else 0
-        if day == MISSING_DAY:
-            return DATE_MISSING
-        if day < self.first_day or day > self.last_day:
-            return DATE_OUTSIDE_YEAR
-        if age < 0:
-            return BEFORE_BIRTH
-        if age > age_last:
-            return AFTER_AGE_LAST
-        if age_last - age > 1:
-            return LONG_BEFORE_AGE_LAST
-        if branch.categories == 0:
-            return NO_CROSSWALK_ROW
-        if not branch.flags & (VALID_SECOND if window else VALID_FIRST):
-            return NOT_VALID_IN_FISCAL_YEAR
-        if <uint8_t>(age - branch.editor_age_min) > branch.editor_age_span:
-            return MCE_AGE
-        if not branch.editor_sex[window] & sex_bit:
-            return MCE_SEX
-        return NO_BRANCH
+    cdef int lay_out_plain_codes(self) except -1:
+        """Keep one byte for each code: its HCC where nothing but the dates can stop it, or that it has none."""
+        cdef Py_ssize_t number = self.codes.shape[0]
+        cdef Py_ssize_t i
+        PyMem_Free(self.plain)
+        self.plain = <uint8_t*>PyMem_Malloc(number + 1)
+        if self.plain == NULL:
+            raise MemoryError
+        for i in range(number):
+            self.plain[i] = plain_byte((<const Branch*>&self.codes[0, 0]) + i)
+        return 0
+
+    cdef int lay_out_parents(self) except -1:
+        """Note which HCCs drop another one."""
+        cdef int bit, w
+        for w in range(HCC_WORDS):
+            self.parents[w] = 0
+        for bit in range(64 * HCC_WORDS):
+            for w in range(HCC_WORDS):
+                if self.hcc_drops[bit, w]:
+                    self.parents[bit >> 6] |= (<uint64_t>1) << (bit & 63)
+        return 0
 
     cdef int collect(self, int64_t first, int64_t last, const uint32_t* code_ids, const int32_t* days, int age_before,
                      int32_t birthday, int age_last, int sex_bit, uint64_t* hcc, uint8_t* statuses,
@@ -246,17 +232,36 @@ cdef class Rules:
         cdef const Branch* codes = <const Branch*>&self.codes[0, 0]
         cdef const Branch* branch
         cdef const Branch* chosen
-        cdef uint32_t year_span = <uint32_t>(self.last_day - self.first_day)
-        cdef int32_t first_day = self.first_day
-        cdef int32_t second_window_day = self.second_window_day
+        cdef uint32_t year_span = <uint32_t>(self.year.last - self.year.first)
+        cdef int32_t first_day = self.year.first
+        cdef int32_t second_window_day = self.year.second_window
         cdef int64_t j
         cdef int32_t day, row
         cdef int age, window, status, k, c
         cdef bint dated
         cdef int flags = 0
+        # On the days from `earliest` to `latest` no rule of dates and ages stops a diagnosis: then a plain code needs no
+        # further look. HCCs are gathered in registers: in memory each would wait for the one before.
+        cdef int32_t earliest = birthday if age_before < 0 and birthday > first_day else first_day
+        cdef int32_t latest = birthday - 1 if age_last == age_before and birthday <= self.year.last else self.year.last
+        cdef uint32_t easy_span = <uint32_t>(latest - earliest)
+        cdef const uint8_t* plain_of = self.plain
+        cdef bint easy = latest >= earliest and 0 <= age_last - age_before <= 1 and age_before >= -1 \
+            and statuses != NULL and matched_rows == NULL
+        cdef uint8_t plain
+        cdef uint64_t bit, met_0 = 0, met_1 = 0, met_2 = 0
         for j in range(first, last):
-            branch = codes + code_ids[j]
             day = days[j]
+            if easy:
+                plain = plain_of[code_ids[j]]
+                if plain != NOT_PLAIN and <uint32_t>(day - earliest) <= easy_span:
+                    bit = (<uint64_t>1) << (plain & 63)
+                    met_0 |= bit & -<uint64_t>(plain >> 6 == 0)
+                    met_1 |= bit & -<uint64_t>(plain >> 6 == 1)
+                    met_2 |= bit & -<uint64_t>(plain >> 6 == 2)
+                    statuses[j] = plain == NO_CATEGORY
+                    continue
+            branch = codes + code_ids[j]
             age = age_before + (1 if day >= birthday else 0)
             window = 1 if day >= second_window_day else 0
             row = -1
@@ -268,7 +273,7 @@ cdef class Rules:
             elif not (dated & ((branch.flags >> window) & 1)
                     & (<uint8_t>(age - branch.editor_age_min) <= branch.editor_age_span)
                     & ((branch.editor_sex[window] & sex_bit) != 0)):
-                status = self.why_not(branch, day, age, age_last, sex_bit)
+                status = why_not(branch, &self.year, day, age, age_last, sex_bit)
             else:
                 status = NO_BRANCH
                 chosen = branch
@@ -294,6 +299,9 @@ cdef class Rules:
                 statuses[j] = <uint8_t>status
             if matched_rows != NULL:
                 matched_rows[j] = row
+        hcc[0] |= met_0
+        hcc[1] |= met_1
+        hcc[2] |= met_2
         return flags
 
     cdef void apply_hierarchy(self, uint64_t* hcc) noexcept nogil:
@@ -303,7 +311,7 @@ cdef class Rules:
         for w in range(HCC_WORDS):
             dropped[w] = 0
         for word in range(HCC_WORDS):
-            rest = hcc[word]
+            rest = hcc[word] & self.parents[word]
             while rest:
                 bit = (word << 6) + lowest_bit(rest)
                 rest &= rest - 1
@@ -319,78 +327,6 @@ cdef class Rules:
             dropped |= self.drug_drops[lowest_bit(rest)]
             rest &= rest - 1
         return drugs & ~dropped
-
-    cdef bint clauses_hold(self, const Instruction* item, const uint64_t* state, const int64_t* facts) noexcept nogil:
-        cdef int c, t
-        cdef bint holds
-        for c in range(item.first_clause, item.last_clause):
-            holds = False
-            for t in range(self.clauses[c, 0], self.clauses[c, 1]):
-                if term_holds(self.terms[t, 0], self.terms[t, 1], self.terms[t, 2], self.term_masks[t], state, facts):
-                    holds = True
-                    break
-            if not holds:
-                return False
-        return True
-
-    cdef void run_program(self, int model, uint64_t* state, int64_t* facts) noexcept nogil:
-        """Set the variables of a model, step by step; members of a group are zeroed when their step ends.
-
-        Only instructions that some set bit triggers are looked at, in order; a bit that is set triggers later ones.
-        """
-        cdef uint64_t pending[WORDS]
-        cdef uint64_t active[TRIGGER_WORDS]
-        cdef const uint64_t* trigger
-        cdef const uint64_t* triggers = self.triggers + <Py_ssize_t>model * 64 * WORDS * TRIGGER_WORDS
-        cdef uint64_t rest
-        cdef int i, w, count, part
-        cdef int base = self.model_first_instruction[model]
-        cdef int32_t step = -1
-        cdef bint any_pending = False
-        cdef const Instruction* item
-        for part in range(TRIGGER_WORDS):
-            active[part] = self.always[model * TRIGGER_WORDS + part]
-        for w in range(WORDS):
-            pending[w] = 0
-            rest = state[w]
-            while rest:
-                trigger = triggers + ((w << 6) + lowest_bit(rest)) * TRIGGER_WORDS
-                rest &= rest - 1
-                for part in range(TRIGGER_WORDS):
-                    active[part] |= trigger[part]
-        for part in range(TRIGGER_WORDS):
-            while active[part]:
-                i = base + (part << 6) + lowest_bit(active[part])
-                active[part] &= active[part] - 1
-                item = &self.program[i]
-                if any_pending and item.step != step:
-                    for w in range(WORDS):
-                        state[w] &= ~pending[w]
-                        pending[w] = 0
-                    any_pending = False
-                step = item.step
-                if item.is_count:
-                    count = 0
-                    for w in range(WORDS):
-                        rest = state[w] & self.instruction_masks[i, w]
-                        while rest:
-                            rest &= rest - 1
-                            count += 1
-                    facts[item.target] = count
-                    continue
-                if not self.clauses_hold(item, state, facts):
-                    continue
-                state[item.target] |= item.mask
-                trigger = triggers + item.bit * TRIGGER_WORDS
-                for w in range(TRIGGER_WORDS):
-                    active[w] |= trigger[w]
-                if item.zeroes:
-                    any_pending = True
-                    for w in range(WORDS):
-                        pending[w] |= self.zero_masks[i, w]
-        if any_pending:
-            for w in range(WORDS):
-                state[w] &= ~pending[w]
 
     cdef void add_coefficients(self, int model, const uint64_t* state, int32_t* total) noexcept nogil:
         cdef int word, bit, m
@@ -452,7 +388,7 @@ cdef class Rules:
                     state[w] = hcc[w] & self.model_payment[model, w]
                 if self.memo_ready and not with_state and not (state[0] | state[1] | state[2] | drug_bits) \
                         and age_last[u] < MEMO_AGES:
-                    memo_row = ((sex[u] - 1) * MEMO_AGES + age_last[u]) * MEMO_MONTHS + months[u]
+                    memo_row = ((sex[u] - 1) * MEMO_AGES + age_last[u]) * ALL_MONTHS + months[u]
                     for m in range(METALS):
                         scores[u, m] = self.memo[memo_row, m]
                     hcc_counts[u] = self.memo[memo_row, METALS]
@@ -470,7 +406,7 @@ cdef class Rules:
                 facts[0] = age_last[u]
                 facts[1] = months[u]
                 facts[2] = sex[u]
-                self.run_program(model, state, facts)
+                run_program(&self.program, model, state, facts)
                 self.add_coefficients(model, state, &scores[u, 0])
                 fact = self.model_count_fact[model]
                 hcc_counts[u] = facts[fact] if fact >= 0 else -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from riskadjust._program import DRUG_WORD, drug_bit_name
 from riskadjust._tables import YearTables, refuse
@@ -28,7 +28,9 @@ ROW_WIDTH = 16
 _FURTHER_ROWS, _CODE_FLAGS = 12, 13
 VALID_FIRST, VALID_SECOND, SECOND_CARRIED, ROW_UNCERTAIN = 1, 2, 4, 8
 BUNDLED_INFANT, BUNDLED_MOTHER = 1, 2
-_SEX = {None: 3, "male": 1, "female": 2}
+_EITHER_SEX = 3
+_BLANK, _NO_HCC = -1, -2
+_AGE_RANGES = (("mce_age_min", "mce_age_max"), ("split_age_min", "split_age_max"))
 _CONDITIONS = (
     "valid_fy_start",
     "valid_fy_end",
@@ -88,30 +90,36 @@ def diagnosis_codes(
     import polars as pl
 
     frame = tables["icd10_to_cc"].sort("icd10", "split_age_min", "split_sex", nulls_last=False, maintain_order=True)
-    rows = frame.to_dicts()
-    _check_branches(frame, rows)
-    packed = np.zeros((len(rows), ROW_WIDTH), np.uint8)
+    icd10 = frame["icd10"]
+    starts = np.flatnonzero(icd10.ne_missing(icd10.shift(1)).to_numpy())
+    values = _numbers(frame)
+    _check_branches(frame, values, starts)
     drop_second_sex = sex_condition_ends and settings.mce_sex_fourth_quarter == "none"
-    carried_table = "icd10_to_cc" in tables.carried
-    for index, row in enumerate(rows):
-        packed[index] = _packed(frame, index, row, hcc_bits, settings, drop_second_sex, carried_table)
+    packed = np.zeros((frame.height, ROW_WIDTH), np.uint8)
+    packed[:, :4] = _categories(frame, hcc_bits)
+    packed[:, 4] = _flags(frame, values, settings, "icd10_to_cc" in tables.carried)
+    packed[:, 5], packed[:, 6] = _range(values["mce_age_min"], values["mce_age_max"])
+    packed[:, 7] = values["mce_sex_w1"]
+    packed[:, 8] = _EITHER_SEX if drop_second_sex else values["mce_sex_w2"]
+    packed[:, 9], packed[:, 10] = _range(values["split_age_min"], values["split_age_max"])
+    packed[:, 11] = values["split_sex"]
     bundled = tables["bundled_mother_infant_codes"]
-    names = sorted({r["icd10"] for r in rows} | set(bundled["icd10"].to_list()))
+    with_rows = icd10.gather(starts).to_list()
+    without_rows = set(bundled["icd10"].to_list()).difference(with_rows)
+    names = sorted([*with_rows, *without_rows])
     ids = {name: i for i, name in enumerate(names)}
+    held = np.array([name not in without_rows for name in names] + [False])
     first = np.zeros(len(names) + 1, np.uint32)
+    first[held] = starts
     number = np.zeros(len(names) + 1, np.int64)
+    number[held] = np.diff(starts, append=frame.height)
     first_rows = np.zeros((len(names) + 1, ROW_WIDTH), np.uint8)
-    for index, row in enumerate(rows):
-        code = ids[row["icd10"]]
-        if not number[code]:
-            first[code] = index
-            first_rows[code] = packed[index]
-        number[code] += 1
+    first_rows[held] = packed[starts]
     first_rows[:, _FURTHER_ROWS] = np.maximum(number - 1, 0)
     bundled_hccs = {BUNDLED_INFANT: 0, BUNDLED_MOTHER: 0}
-    for side, icd10 in bundled.select("side", "icd10").rows():
+    for side, code_text in bundled.select("side", "icd10").rows():
         flag = BUNDLED_INFANT if side == "infant" else BUNDLED_MOTHER
-        code = ids[icd10]
+        code = ids[code_text]
         first_rows[code, _CODE_FLAGS] |= flag
         for index in range(first[code], first[code] + number[code]):
             for category in packed[index, 1 : 1 + packed[index, 0]].tolist():
@@ -120,51 +128,69 @@ def diagnosis_codes(
     return DiagnosisCodes(codes, first_rows, first, packed, bundled_hccs)
 
 
-def _packed(
-    frame: pl.DataFrame,
-    index: int,
-    row: dict[str, Any],
-    hcc_bits: dict[str, int],
-    settings: ScoringSettings,
-    drop_second_sex: bool,
-    carried_table: bool,
-) -> list[int]:
-    categories = []
-    for column in ("cc", "cc_2", "cc_3"):
-        if row[column] is None:
-            continue
-        hcc = hcc_name(row[column])
+def _numbers(frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return the conditions of each row as numbers: -1 for a blank age or validity, sexes as masks (blank: either)."""
+    import polars as pl
+
+    sexes = [
+        pl.when(pl.col(c) == "male").then(1).when(pl.col(c) == "female").then(2).otherwise(_EITHER_SEX).alias(c)
+        for c in ("mce_sex_w1", "mce_sex_w2", "split_sex")
+    ]
+    ages = [age for ends in _AGE_RANGES for age in ends]
+    others = pl.col(*ages, "valid_fy_start", "valid_fy_end").cast(pl.Int64).fill_null(-1)
+    columns = frame.select(others, *sexes)
+    return {column.name: column.to_numpy() for column in columns}
+
+
+def _categories(frame: pl.DataFrame, hcc_bits: dict[str, int]) -> np.ndarray:
+    """Return the number of categories of each row, and their bits."""
+    import numpy as np
+    import polars as pl
+
+    columns = ("cc", "cc_2", "cc_3")
+    names = pl.concat([frame[c] for c in columns]).drop_nulls().unique().to_list()
+    bits = [hcc_bits.get(hcc_name(name), _NO_HCC) for name in names]
+    first, second, third = (
+        frame[c].replace_strict(names, bits, default=_BLANK, return_dtype=pl.Int64).to_numpy() for c in columns
+    )
+    out_of_place = (
+        first == _BLANK,
+        second == first,
+        (third != _BLANK) & ((third == first) | (third == second) | (second == _BLANK)),
+    )
+    wrong = np.column_stack(
+        [(bit == _NO_HCC) | out for bit, out in zip((first, second, third), out_of_place, strict=True)]
+    )
+    if wrong.any():
+        index = int(wrong.any(axis=1).argmax())
+        column = columns[int(wrong[index].argmax())]
+        hcc = hcc_name(frame[column][index])
         if hcc not in hcc_bits:
             raise refuse(frame, index, column, f"{hcc} is no HCC of the year", "every category stands in hcc_label")
-        if hcc_bits[hcc] in categories or (column == "cc_3" and row["cc_2"] is None):
-            raise refuse(
-                frame, index, column, "the category is out of place", "different categories, from the first on"
-            )
-        categories.append(hcc_bits[hcc])
-    second_known = row["valid_fy_end"] is not None
-    second = (
-        row["valid_fy_end"] if second_known else (settings.unknown_fiscal_year == "carry" and row["valid_fy_start"])
-    )
-    flags = VALID_FIRST * row["valid_fy_start"] + VALID_SECOND * bool(second) + SECOND_CARRIED * (not second_known)
-    flags += ROW_UNCERTAIN * (row["verification"] == "uncertain" or carried_table)
-    return [
-        len(categories),
-        *categories,
-        *[0] * (3 - len(categories)),
-        flags,
-        *_range(row["mce_age_min"], row["mce_age_max"]),
-        _SEX[row["mce_sex_w1"]],
-        _SEX[None] if drop_second_sex else _SEX[row["mce_sex_w2"]],
-        *_range(row["split_age_min"], row["split_age_max"]),
-        _SEX[row["split_sex"]],
-        *[0] * 4,
-    ]
+        raise refuse(frame, index, column, "the category is out of place", "different categories, from the first on")
+    number = 1 + (second != _BLANK) + (third != _BLANK).astype(np.int64)
+    return np.column_stack([number, first, np.maximum(second, 0), np.maximum(third, 0)])
 
 
-def _range(low: int | None, high: int | None) -> tuple[int, int]:
+def _flags(
+    frame: pl.DataFrame, values: dict[str, np.ndarray], settings: ScoringSettings, carried_table: bool
+) -> np.ndarray:
+    import numpy as np
+
+    first, second = values["valid_fy_start"], values["valid_fy_end"]
+    unknown = second < 0
+    if settings.unknown_fiscal_year == "carry":
+        second = np.where(unknown, first, second)
+    uncertain = (frame["verification"] == "uncertain").to_numpy() | carried_table
+    return VALID_FIRST * first + VALID_SECOND * (second > 0) + SECOND_CARRIED * unknown + ROW_UNCERTAIN * uncertain
+
+
+def _range(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest age and how many more years the range goes on; blank ends are open."""
-    first = low or 0
-    return first, (255 if high is None else high) - first
+    import numpy as np
+
+    first = np.maximum(low, 0)
+    return first, np.where(high < 0, 255, high) - first
 
 
 def hcc_name(category: str) -> str:
@@ -179,30 +205,43 @@ def hcc_name(category: str) -> str:
     return f"HCC{int(number):03d}" + (f"_{part}" if part else "")
 
 
-def _check_branches(frame: pl.DataFrame, rows: list[dict[str, Any]]) -> None:
-    by_code: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        for low, high in (("mce_age_min", "mce_age_max"), ("split_age_min", "split_age_max")):
-            if row[low] is not None and row[high] is not None and row[low] > row[high]:
-                raise refuse(frame, index, low, "the age range is empty", f"{low} is at most {high}")
-        by_code.setdefault(row["icd10"], []).append(index)
-    for indexes in by_code.values():
-        for position, index in enumerate(indexes[1:], start=1):
-            first = rows[indexes[0]]
-            for column in _CONDITIONS:
-                if rows[index][column] != first[column]:
-                    rule = "rows of one code differ only in their age and sex split and categories"
-                    raise refuse(frame, index, column, "the rows of a code differ", rule)
-            if any(_overlap(rows[index], rows[other]) for other in indexes[:position]):
-                raise refuse(frame, index, "split_age_min", "two rows of a code overlap", "one row fits an enrollee")
+def _check_branches(frame: pl.DataFrame, values: dict[str, np.ndarray], starts: np.ndarray) -> None:
+    import numpy as np
+
+    empty = np.column_stack([(values[high] >= 0) & (values[low] > values[high]) for low, high in _AGE_RANGES])
+    if empty.any():
+        index = int(empty.any(axis=1).argmax())
+        low, high = _AGE_RANGES[int(empty[index].argmax())]
+        raise refuse(frame, index, low, "the age range is empty", f"{low} is at most {high}")
+    first = np.repeat(starts, np.diff(starts, append=frame.height))
+    differ = [(column, values[column] != values[column][first]) for column in _CONDITIONS]
+    overlap = _overlaps(values, first)
+    wrong = np.logical_or.reduce([overlap, *[rows for _, rows in differ]])
+    if not wrong.any():
+        return
+    index = int(wrong.argmax())
+    for column, rows in differ:
+        if rows[index]:
+            rule = "rows of one code differ only in their age and sex split and categories"
+            raise refuse(frame, index, column, "the rows of a code differ", rule)
+    raise refuse(frame, index, "split_age_min", "two rows of a code overlap", "one row fits an enrollee")
 
 
-def _overlap(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    if a["split_sex"] and b["split_sex"] and a["split_sex"] != b["split_sex"]:
-        return False
-    low = max(a["split_age_min"] or 0, b["split_age_min"] or 0)
-    high = min(255 if r["split_age_max"] is None else r["split_age_max"] for r in (a, b))
-    return low <= high
+def _overlaps(values: dict[str, np.ndarray], first: np.ndarray) -> np.ndarray:
+    """Tell of each row whether an earlier row of its code, which begins at `first`, fits some of the same enrollees."""
+    import numpy as np
+
+    low, further = _range(values["split_age_min"], values["split_age_max"])
+    high, sex = low + further, values["split_sex"]
+    found = np.zeros(len(first), bool)
+    later, distance = np.arange(len(first)), 0
+    while len(later):
+        distance += 1
+        later = later[later - distance >= first[later]]
+        earlier = later - distance
+        ages = np.maximum(low[later], low[earlier]) <= np.minimum(high[later], high[earlier])
+        found[later] |= ages & ((sex[later] & sex[earlier]) > 0)
+    return found
 
 
 def drug_bits(tables: YearTables) -> dict[str, int]:
