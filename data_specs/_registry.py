@@ -159,7 +159,10 @@ def rows(name: str, *, year: int | None = None, revision: str | None = None) -> 
     frame = _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
     if year is None:
         return frame
-    chosen = rows_of_year(frame, contract, int(year))
+    if frame is _installed_rows(name, None):
+        chosen = _installed_year(name, int(year))
+    else:
+        chosen = rows_of_year(frame, contract, int(year))
     if chosen.height == 0:
         raise TableMissing(
             f"table {name!r} has no rows for {year}",
@@ -191,7 +194,7 @@ def _rows_in_use(contract: Contract) -> pl.DataFrame:
     import polars as pl
 
     name, year = contract.full_name, contract.year_column
-    frame = _installed_rows(name)
+    frame = _installed_rows(name, None)
     for folder in overlays():
         added = _overlay_rows(folder, name)
         if added is None:
@@ -224,7 +227,12 @@ def _rows_kept(name: str, revision: str) -> pl.DataFrame:
 
 def provenance(names: list[str]) -> list[dict[str, str]]:
     """Return name, revision, digest and supplier of each table as it is used now, for manifests."""
-    return [{"table": name, **source} for name in names for source in _sources(name)]
+    held = _overlays_held()
+    return [{"table": name, **source} for name in names for source in _sources(name, held)]
+
+
+def _overlays_held() -> list[tuple[Path, dict[str, Path]]]:
+    return [(folder, _overlay_tables(folder)) for folder in overlays()]
 
 
 def catalog() -> pl.DataFrame:
@@ -244,8 +252,9 @@ def catalog() -> pl.DataFrame:
     import polars as pl
 
     lines = []
+    held = _overlays_held()
     for name, contract in sorted(contracts().items()):
-        for source in _sources(name):
+        for source in _sources(name, held):
             if source["supplied_by"] == "poolwise":
                 frame = _installed_rows(name, None)
             else:
@@ -275,6 +284,9 @@ def _marks(frame: pl.DataFrame) -> str:
 
 
 def _contract(name: str) -> Contract:
+    installed = _catalog_of(INSTALLED).get(name)
+    if installed is not None:
+        return installed
     known = contracts()
     if name in known:
         return known[name]
@@ -299,7 +311,13 @@ def _catalog_stamp(root: Path) -> _Stamp:
 
 
 def _catalog_of(root: Path) -> dict[str, Contract]:
-    return _read_catalog(root, _catalog_stamp(root))
+    return _installed_catalog() if root == INSTALLED else _read_catalog(root, _catalog_stamp(root))
+
+
+@lru_cache(maxsize=1)
+def _installed_catalog() -> dict[str, Contract]:
+    # Not looked at again: it changes only when a table is added to it, and then it is forgotten.
+    return _read_catalog(INSTALLED, _catalog_stamp(INSTALLED))
 
 
 @lru_cache(maxsize=32)
@@ -319,12 +337,20 @@ def _read_catalog(root: Path, stamp: _Stamp) -> dict[str, Contract]:
 
 def forget_files() -> None:
     """Forget every file that was read, after files were written by poolwise itself."""
-    for cache in (_read_catalog, _installed_rows, _tables_among, _overlay_file):
+    for cache in (
+        _read_catalog,
+        _installed_catalog,
+        _installed_rows,
+        _installed_year,
+        _tables_among,
+        _overlay_file,
+        _digest_of,
+    ):
         cache.cache_clear()
 
 
 @lru_cache(maxsize=256)
-def _installed_rows(name: str, revision: str | None = None) -> pl.DataFrame | None:
+def _installed_rows(name: str, revision: str | None) -> pl.DataFrame | None:
     contract = _catalog_of(INSTALLED).get(name)
     if contract is None or not contract.revisions:
         return None
@@ -332,6 +358,13 @@ def _installed_rows(name: str, revision: str | None = None) -> pl.DataFrame | No
     path = _kept_file(INSTALLED, contract.family, entry)
     # The digest is that of the file as it was checked when it came in: no need to check every cell again.
     return _with_origin(typed_table(read_text(path), contract), path)
+
+
+@lru_cache(maxsize=512)
+def _installed_year(name: str, year: int) -> pl.DataFrame:
+    frame, contract = _installed_rows(name, None), _catalog_of(INSTALLED)[name]
+    assert frame is not None
+    return rows_of_year(frame, contract, year)
 
 
 def _overlay_revision(folder: Path, name: str, entry: dict[str, Any]) -> pl.DataFrame:
@@ -359,14 +392,14 @@ def _overlay_tables(folder: Path) -> dict[str, Path]:
         raise TableMissing("the overlay folder does not exist", where=str(folder), remedy="check the path")
     # The folder is listed anew each time, so that a new file is noticed; what the list means is kept.
     try:
-        files, stamps = files_of(folder), (_catalog_stamp(INSTALLED), _catalog_stamp(folder))
+        files, stamp = files_of(folder), _catalog_stamp(folder)
     except OSError as error:
         raise TableMissing("the overlay folder cannot be read", where=str(folder), remedy=f"see {error}") from error
-    return _tables_among(folder, files, stamps)
+    return _tables_among(folder, files, stamp)
 
 
 @lru_cache(maxsize=64)
-def _tables_among(folder: Path, files: tuple[str, ...], _stamps: tuple[_Stamp, _Stamp]) -> dict[str, Path]:
+def _tables_among(folder: Path, files: tuple[str, ...], _stamp: _Stamp) -> dict[str, Path]:
     return tables_among(folder, files, {**_catalog_of(INSTALLED), **_catalog_of(folder)})
 
 
@@ -377,11 +410,15 @@ def _overlay_rows(folder: Path, name: str) -> pl.DataFrame | None:
 
 def _checked_rows(folder: Path, name: str, path: Path) -> pl.DataFrame:
     contract = _catalog_of(INSTALLED).get(name) or _catalog_of(folder)[name]
+    return _overlay_file(contract, path, _file_stamp(path))
+
+
+def _file_stamp(path: Path) -> tuple[int, int, int]:
     try:
         stamp = path.stat()
     except OSError as error:  # a link to nothing, or gone since the folder was listed
         raise TableRefused("the file cannot be read", where=str(path), remedy="put the file in its place") from error
-    return _overlay_file(contract, path, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+    return stamp.st_mtime_ns, stamp.st_size, stamp.st_ino
 
 
 @lru_cache(maxsize=256)
@@ -397,18 +434,22 @@ def _with_origin(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     return frame.with_columns(*origin)
 
 
-def _sources(name: str) -> list[dict[str, str]]:
+def _sources(name: str, held: list[tuple[Path, dict[str, Path]]]) -> list[dict[str, str]]:
     lines = []
     contract = _catalog_of(INSTALLED).get(name)
     if contract is not None and contract.revisions:
         newest = contract.revisions[-1]
         lines.append({"revision": str(newest["id"]), "digest": str(newest["digest"]), "supplied_by": "poolwise"})
-    for folder in overlays():
-        path = _overlay_tables(folder).get(name)
-        if path is not None:
-            source = {"revision": "overlay", "digest": digest_of(path), "supplied_by": "user", "folder": str(folder)}
-            lines.append(source)
+    for folder, tables in held:
+        if name in tables:
+            digest = _digest_of(tables[name], _file_stamp(tables[name]))
+            lines.append({"revision": "overlay", "digest": digest, "supplied_by": "user", "folder": str(folder)})
     return lines
+
+
+@lru_cache(maxsize=256)
+def _digest_of(path: Path, _stamp: tuple[int, int, int]) -> str:
+    return digest_of(path)
 
 
 def digest_of(path: Path) -> str:

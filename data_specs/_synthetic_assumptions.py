@@ -14,43 +14,22 @@ from dataclasses import dataclass
 
 __all__ = ["Condition", "Drug"]
 
-# ---- plans -----------------------------------------------------------------------------------------------------------
-METALS = ("platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic")
-# No issuer is known to have an id with leading zeros, so these ids belong to nobody; (issuer_id, share of policies).
-ISSUERS = (("00101", 46), ("00202", 34), ("00303", 20))
-PLANS_PER_ISSUER = (
-    ("platinum", 1), ("gold", 1), ("silver", 2), ("bronze", 1), ("expanded_bronze", 1), ("catastrophic", 1),
-)  # fmt: skip
-# Columns as METALS; first row: an adult of 30 or more in the household, second row: all under 30.
-METAL_WEIGHTS = ((22, 125, 540, 145, 168, 0), (15, 95, 500, 145, 165, 80))
-
-VARIANTS = ("00", "01", "02", "03", "04", "05", "06")
-# Rows as METALS. Variants 04-06 exist on silver alone, 02 and 03 on every level but catastrophic.
-VARIANT_WEIGHTS = (
-    (250, 735, 8, 7, 0, 0, 0),
-    (200, 780, 10, 10, 0, 0, 0),
-    (110, 190, 8, 7, 95, 190, 400),
-    (220, 760, 10, 10, 0, 0, 0),
-    (220, 760, 10, 10, 0, 0, 0),
-    (350, 650, 0, 0, 0, 0, 0),
-)
-
 # ---- households ------------------------------------------------------------------------------------------------------
 SUBSCRIBER_AGE_BANDS = ((18, 25), (26, 34), (35, 44), (45, 54), (55, 64), (65, 74))
 SUBSCRIBER_AGE_WEIGHTS = (105, 190, 185, 230, 282, 8)
 OLDEST = 79
-HOUSEHOLD_KINDS = ((0, 0), (1, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3))  # spouse, children
+HOUSEHOLD_KINDS = ((0, 0), (1, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5))  # spouse, children
 HOUSEHOLD_WEIGHTS = (  # rows as SUBSCRIBER_AGE_BANDS
-    (940, 30, 20, 0, 0, 10, 0, 0),
-    (720, 110, 50, 25, 5, 50, 30, 10),
-    (560, 110, 75, 50, 15, 70, 90, 30),
-    (590, 170, 65, 30, 5, 75, 50, 15),
-    (650, 290, 20, 0, 0, 35, 5, 0),
-    (800, 200, 0, 0, 0, 0, 0, 0),
+    (940, 30, 20, 0, 0, 10, 0, 0, 0, 0),
+    (720, 110, 50, 25, 5, 50, 30, 10, 0, 0),
+    (560, 110, 75, 50, 15, 70, 90, 22, 6, 2),
+    (590, 170, 65, 30, 5, 75, 50, 11, 3, 1),
+    (650, 290, 20, 0, 0, 35, 5, 0, 0, 0),
+    (800, 200, 0, 0, 0, 0, 0, 0, 0, 0),
 )
 WOMEN_SHARE, GIRLS_SHARE, SAME_SEX_COUPLE_SHARE = 0.57, 0.488, 0.03
 SPOUSE_AGE_GAP = 6
-PARENT_AGE_MINIMUM, PARENT_AGE_MAXIMUM, OLDEST_CHILD = 18, 45, 25
+PARENT_AGE_MINIMUM, PARENT_AGE_MAXIMUM, OLDEST_CHILD = 19, 45, 25
 MOTHER_AGES = (18, 45)
 CATASTROPHIC_AGE_LIMIT = 30
 
@@ -65,8 +44,8 @@ CHANGES = (("none", 885), ("variant", 45), ("plan", 50), ("gap", 20))
 # A person's proneness multiplies every rate below, so that illnesses come together; its mean is 1.
 PRONENESS = (0.25, 0.7, 1.3, 4.3)
 PRONENESS_WEIGHTS = (40, 30, 20, 10)
-# The mix of health differs between levels: a constant of this fiction, as METALS.
-METAL_RATE = (1.7, 1.3, 1.05, 0.7, 0.75, 0.45)
+# The mix of health differs between levels: a constant of this fiction, as METALS of the plans.
+METAL_RATE = (1.9, 1.5, 1.25, 0.85, 0.9, 0.9)
 # Share of a year's chance to be found that remains with very short coverage; lasting conditions come up sooner.
 FOUND_AT_ONCE_LASTING = 0.3
 
@@ -108,127 +87,137 @@ class Condition:
     women: float
     lasting: bool
     records: tuple[int, int]  # fewest and most diagnosis records in a full year
+    cost: int  # thousand dollars that a full year of it costs on average, or one case where it is brief
     drugs: tuple[Drug, ...]
 
 
-# name | categories | code prefixes | people in 100,000 by RATE_AGES | men women | kind and records | drugs (see Drug)
+# name | categories | code prefixes | people in 100,000 by RATE_AGES | men women | kind records cost | drugs: see Drug
 _CONDITIONS = """
-hiv | 1 |  | 0 2 15 580 660 730 580 210 | 1.7 0.3 | lasting 6-18 | RXC_01 0.85 0.03
-sepsis | 2 | A40 A41 | 60 15 25 125 195 330 590 840 | 1 1 | brief 1-4
-central nervous system infection | 3 4 |  | 15 8 9 25 25 30 30 40 | 1 1 | brief 1-4
-opportunistic infection | 6 |  | 8 4 8 55 90 130 195 230 | 1 1 | lasting 6-18
-metastatic cancer | 8 | C77 C78 C79 | 0 2 4 40 125 300 660 910 | 1 1 | lasting 10-29
-severe cancer | 9 | C15 C22 C25 C34 C71 C92 | 4 12 14 30 90 280 700 1050 | 1 1 | lasting 10-29
-lymphoma | 10 | C82 C83 C85 C90 | 2 10 25 90 130 250 500 660 | 1 1 | lasting 8-25
-colorectal or kidney cancer | 11 | C18 C19 C20 C64 | 2 4 5 45 150 390 650 890 | 1 1 | lasting 8-25
-breast cancer | 11 12 | C50 | 0 0 0 55 560 1500 2250 2950 | 0.01 1 | lasting 6-22
-prostate cancer | 12 | C61 | 0 0 0 0 25 520 2500 4200 | 1 0 | lasting 5-14
-thyroid cancer or melanoma | 13 | C43 C73 | 0 3 12 195 370 540 710 910 | 1 1 | lasting 3-11
-type 1 diabetes | 19 20 21 22 | E10 | 5 120 300 730 800 890 890 660 | 1 1 | lasting 6-18 | RXC_06 0.95
-complicated diabetes | 20 | E11 | 0 0 15 590 2300 5800 10000 12600 | 1.1 0.9 | lasting 8-22 | RXC_06 0.4, RXC_07 0.6
-type 2 diabetes | 21 | E11 | 0 5 60 1350 3650 7500 11700 14300 | 1.1 0.9 | lasting 6-18 | RXC_06 0.1, RXC_07 0.5
-malnutrition | 23 |  | 12 5 6 20 40 85 165 280 | 1 1 | lasting 6-18
-lysosomal storage disorder | 26 27 |  | 3 3 3 4 4 4 4 4 | 1 1 | lasting 6-18
-congenital metabolic disorder | 28 |  | 40 30 20 0 0 0 0 0 | 1 1 | lasting 6-18
-amyloidosis or porphyria | 29 |  | 3 3 4 20 30 55 85 95 | 1 1 | lasting 6-18
-endocrine disorder | 30 |  | 20 40 60 195 250 300 330 350 | 1 1 | lasting 6-18
-liver transplant | 34 |  | 2 3 3 5 9 20 55 60 | 1 1 | lasting 6-18
-liver failure | 35 35_1 35_2 38 |  | 5 2 3 25 75 185 350 400 | 1 1 | lasting 6-18
-cirrhosis | 36 |  | 0 1 2 55 175 440 760 790 | 1 1 | lasting 6-18
-hepatitis C | 37_1 |  | 0 1 4 210 310 370 640 510 | 1.3 0.7 | lasting 6-18 | RXC_02 0.1
-other chronic hepatitis | 37_2 |  | 0 2 6 155 300 370 390 350 | 1 1 | lasting 6-18
-inflammatory bowel disease | 48 |  | 0 15 120 590 700 690 650 590 | 1 1 | lasting 6-18 | RXC_05 0.4, RXC_09 0.28 0.4
-acute pancreatitis | 47 |  | 2 4 15 120 155 195 210 230 | 1 1 | brief 1-4
-chronic pancreatitis | 46 |  | 0 1 4 55 95 140 175 175 | 1 1 | lasting 6-18
-intestinal obstruction | 45 | K56 | 20 8 10 60 95 155 250 370 | 1 1 | brief 1-4
-peritonitis | 42 |  | 8 10 16 45 60 75 110 140 | 1 1 | brief 1-4
-bone or soft tissue infection | 54 55 | M00 M86 M726 | 8 15 15 60 125 230 330 400 | 1 1 | brief 1-4
-rheumatic disease | 56 | M05 M06 M45 L405 | 1 25 60 540 1100 1950 2800 2950 | 0.6 1.35 | lasting 6-18 | RXC_09 0.3 0.25
-lupus | 57 | M32 M35 | 1 8 40 280 440 540 560 520 | 0.3 1.6 | lasting 6-18 | RXC_09 0.03 0.3
-skeletal or connective tissue disorder | 61 62 |  | 30 40 60 30 25 25 25 25 | 1 1 | lasting 6-18
-cleft lip or palate | 63 |  | 120 50 20 5 4 4 1 1 | 1 1 | lasting 6-18
-hemophilia | 66 |  | 12 12 10 9 6 5 4 4 | 1 0 | lasting 6-18
-aplastic or hemolytic anemia | 67 68 69 |  | 15 8 10 30 40 65 125 185 | 1 1 | lasting 6-18
-sickle cell disorder | 70 71 |  | 60 60 55 75 55 30 18 9 | 1 1 | lasting 6-18
-immune disorder | 73 74 |  | 40 50 50 150 210 310 410 460 | 1 1 | lasting 6-18
-coagulation defect | 75 | D68 D69 | 60 40 60 280 370 450 540 600 | 1 1 | lasting 6-18
-drug use disorder | 81 82 | F11 F14 F15 F19 | 0 0 120 1500 1400 980 690 250 | 1.25 0.75 | lasting 5-22
-alcohol use disorder | 83 84 | F10 | 0 0 60 980 1300 1350 1250 650 | 1.35 0.7 | lasting 3-16
-schizophrenia | 87 87_1 | F20 F25 | 0 2 30 310 370 400 390 250 | 1 1 | lasting 6-18
-other psychosis | 87_2 89 |  | 0 3 40 130 120 95 95 95 | 1 1 | lasting 6-18
-severe depression or bipolar | 88 | F31 F322 F332 | 0 60 850 3200 3200 2950 2500 1300 | 0.8 1.2 | lasting 5-22
-personality disorder | 90 |  | 0 2 60 310 250 185 120 55 | 0.6 1.4 | lasting 6-18
-eating disorder | 94 |  | 0 5 160 230 120 65 30 15 | 0.2 1.75 | lasting 6-18
-chromosomal anomaly | 96 97 |  | 120 90 60 30 18 14 11 6 | 1 1 | lasting 6-18
-autism | 102 103 | F84 | 30 1500 1100 350 90 30 14 5 | 1.6 0.4 | lasting 6-29
-spinal cord disorder | 106 107 108 109 110 |  | 10 10 14 65 90 155 230 280 | 1 1 | lasting 6-18
-anterior horn cell disease | 111 |  | 1 1 1 4 6 14 25 30 | 1 1 | lasting 6-18
-cerebral palsy | 112 113 | G80 | 60 140 120 105 60 45 25 18 | 1 1 | lasting 6-18
-brain or spine anomaly | 114 |  | 70 40 35 45 30 25 20 18 | 1 1 | lasting 6-18
-neuromuscular inflammation | 115 |  | 2 3 6 45 90 165 280 370 | 1 1 | lasting 6-18
-muscular dystrophy | 117 |  | 10 15 20 25 25 25 25 18 | 1 1 | lasting 6-18
-multiple sclerosis | 118 |  | 0 1 6 210 440 520 500 350 | 0.5 1.4 | lasting 6-18 | RXC_08 0.6 0.35
-neurodegenerative disease | 119 |  | 10 10 8 18 30 70 200 400 | 1 1 | lasting 6-18
-seizure disorder | 120 | G40 R56 | 250 430 520 980 980 1050 1150 1150 | 1 1 | lasting 6-18
-hydrocephalus | 121 |  | 50 22 12 18 20 25 30 55 | 1 1 | lasting 6-18
-brain compression or coma | 122 |  | 10 6 7 18 25 40 70 105 | 1 1 | brief 1-4
-narcolepsy | 123 |  | 0 1 25 125 125 105 90 55 | 1 1 | lasting 6-18
-respirator dependence | 125 |  | 12 7 5 6 12 20 30 55 | 1 1 | lasting 6-18
-respiratory failure | 126 127 | J96 R57 P22 P28 | 300 35 25 95 175 350 640 910 | 1 1 | brief 1-4
-heart transplant or assist device | 128 129 |  | 4 4 4 5 9 18 30 25 | 1 1 | lasting 6-18
-heart failure | 130 | I50 I42 I11 | 35 10 12 175 540 1400 2900 4550 | 1.2 0.8 | lasting 6-22
-heart attack | 131 |  | 0 1 2 30 155 400 690 910 | 1.4 0.65 | brief 1-4
-unstable angina | 132 |  | 0 0 1 18 70 175 280 370 | 1.3 0.75 | brief 1-4
-heart infection | 135 |  | 5 4 7 30 40 60 75 95 | 1 1 | brief 1-4
-congenital heart disorder | 137 138 139 | Q2 | 1400 300 180 155 105 90 75 70 | 1 1 | lasting 6-18
-heart arrhythmia | 142 | I47 I48 I49 | 60 25 40 250 500 1150 2650 4900 | 1.25 0.8 | lasting 6-18 | RXC_03 0.3 0.03
-intracranial hemorrhage | 145 |  | 22 4 5 19 40 85 140 210 | 1 1 | brief 1-4
-stroke | 146 | I63 | 15 4 5 60 165 400 700 1050 | 1 1 | brief 1-4
-cerebral aneurysm | 149 |  | 8 8 10 40 75 160 250 280 | 1 1 | lasting 6-18
-paralysis of limbs | 150 151 | G81 G83 I69 | 15 25 20 55 90 185 310 410 | 1 1 | lasting 6-18
-limb ischemia with ulcer | 153 |  | 0 0 1 14 40 110 210 310 | 1 1 | lasting 6-18
-vascular complication | 154 |  | 8 4 5 30 65 140 270 410 | 1 1 | lasting 6-18
-embolism or deep vein thrombosis | 156 | I26 I82 | 12 4 16 185 310 430 590 770 | 1 1 | lasting 3-14
-lung transplant | 158 |  | 1 1 1 4 4 6 12 12 | 1 1 | lasting 6-18
-cystic fibrosis | 159 |  | 25 30 28 25 14 9 5 4 | 1 1 | lasting 6-18 | RXC_10 0.5
-chronic obstructive lung disease | 160 | J43 J44 J47 | 0 5 8 175 600 2300 5550 8200 | 1 1 | lasting 6-18
-severe asthma | 161 161_1 | J455 | 5 60 60 125 155 195 210 210 | 1 1 | lasting 6-18
-asthma | 161 161_2 | J452 J453 J454 J459 | 150 3400 3100 3650 3650 3850 4000 3500 | 0.8 1.15 | lasting 2-9
-lung fibrosis | 162 |  | 20 8 8 40 95 195 330 540 | 1 1 | lasting 6-18
-severe lung infection | 163 |  | 28 9 7 19 30 70 125 210 | 1 1 | brief 1-4
-wet macular degeneration | 174 |  | 0 0 0 0 4 18 70 410 | 1 1 | lasting 6-18
-kidney transplant | 183 |  | 2 4 8 40 75 125 155 125 | 1 1 | lasting 6-18
-end-stage renal disease | 184 |  | 2 3 5 45 105 195 280 370 | 1.2 0.8 | lasting 13-43 | RXC_04 0.4 0.25
-severe kidney disease | 187 188 | N184 N185 I120 | 0 3 5 45 125 280 510 760 | 1 1 | lasting 6-18 | RXC_04 0.03
-ectopic pregnancy | 203 |  | 0 0 15 210 125 4 0 0 | 0 1 | brief 1-4
-miscarriage | 204 205 |  | 0 0 60 1250 790 18 0 0 | 0 1 | brief 1-4
-pregnancy with major complications | 210 |  | 0 0 40 840 460 9 0 0 | 0 1 | brief 1-4
-pregnancy with complications | 211 |  | 0 0 60 1200 650 9 0 0 | 0 1 | brief 1-4
-pregnancy | 212 |  | 0 0 130 3850 1650 18 0 0 | 0 1 | brief 1-4
-delivery | 207 208 209 | O70 O80 O82 Z37 | 0 0 50 1500 510 4 0 0 | 0 1 | brief 1-4
-skin ulcer | 217 |  | 4 6 12 140 300 650 1100 1400 | 1 1 | lasting 6-18
-severe burn | 218 219 |  | 10 7 7 15 15 15 15 15 | 1 1 | brief 1-4
-severe head injury | 223 |  | 7 6 7 14 12 14 18 20 | 1 1 | brief 1-4
-hip or pelvic fracture | 226 |  | 14 10 13 25 40 85 185 410 | 1 1 | brief 1-4
-vertebral fracture | 227 228 |  | 2 4 22 70 90 130 220 380 | 1 1 | brief 1-4
-amputation | 234 254 |  | 3 4 5 25 65 165 330 450 | 1 1 | lasting 6-18
-stem cell transplant | 251 |  | 3 7 7 12 14 25 40 30 | 1 1 | lasting 6-18
-artificial opening | 253 |  | 45 14 11 40 70 140 250 330 | 1 1 | lasting 6-18
-congenital anomaly of the digestive tract | 64 |  | 80 0 0 0 0 0 0 0 | 1 1 | lasting 6-18
-weight or glucose treatment without a diagnosis |  |  | 0 0 10 600 1250 1550 1400 890 | 1 1 | lasting 6-18 | RXC_07 1
-prevention of HIV |  |  | 0 0 40 960 600 350 140 18 | 1.9 0.1 | lasting 6-18 | ACF_PREP 1 0.05
+hiv | 1 |  | 0 2 15 580 660 730 580 210 | 1.7 0.3 | lasting 6-18 28 | RXC_01 0.85 0.03
+sepsis | 2 | A40 A41 | 60 15 25 125 195 330 590 840 | 1 1 | brief 1-4 45
+central nervous system infection | 3 4 |  | 15 8 9 25 25 30 30 40 | 1 1 | brief 1-4 50
+opportunistic infection | 6 |  | 8 4 8 55 90 130 195 230 | 1 1 | lasting 6-18 40
+metastatic cancer | 8 | C77 C78 C79 | 0 2 4 40 125 300 660 910 | 1 1 | lasting 10-29 140
+severe cancer | 9 | C15 C22 C25 C34 C71 C92 | 4 12 14 30 90 280 700 1050 | 1 1 | lasting 10-29 110
+lymphoma | 10 | C82 C83 C85 C90 | 2 10 25 90 130 250 500 660 | 1 1 | lasting 8-25 90
+colorectal or kidney cancer | 11 | C18 C19 C20 C64 | 2 4 5 45 150 390 650 890 | 1 1 | lasting 8-25 55
+breast cancer | 11 12 | C50 | 0 0 0 55 560 1500 2250 2950 | 0.01 1 | lasting 6-22 38
+prostate cancer | 12 | C61 | 0 0 0 0 25 520 2500 4200 | 1 0 | lasting 5-14 22
+thyroid cancer or melanoma | 13 | C43 C73 | 0 3 12 195 370 540 710 910 | 1 1 | lasting 3-11 15
+type 1 diabetes | 19 20 21 22 | E10 | 5 120 300 730 800 890 890 660 | 1 1 | lasting 6-18 16 | RXC_06 0.95
+complicated diabetes | 20 | E11 | 0 0 15 590 2300 5800 10000 12600 | 1.1 0.9 | lasting 8-22 14 | RXC_06 0.4, RXC_07 0.6
+type 2 diabetes | 21 | E11 | 0 5 60 1350 3650 7500 11700 14300 | 1.1 0.9 | lasting 6-18 7 | RXC_06 0.1, RXC_07 0.5
+malnutrition | 23 |  | 12 5 6 20 40 85 165 280 | 1 1 | lasting 6-18 45
+lysosomal storage disorder | 26 27 |  | 3 3 3 4 4 4 4 4 | 1 1 | lasting 6-18 450
+congenital metabolic disorder | 28 |  | 40 30 20 0 0 0 0 0 | 1 1 | lasting 6-18 40
+amyloidosis or porphyria | 29 |  | 3 3 4 20 30 55 85 95 | 1 1 | lasting 6-18 90
+endocrine disorder | 30 |  | 20 40 60 195 250 300 330 350 | 1 1 | lasting 6-18 14
+liver transplant | 34 |  | 2 3 3 5 9 20 55 60 | 1 1 | lasting 6-18 95
+liver failure | 35 35_1 35_2 38 |  | 5 2 3 25 75 185 350 400 | 1 1 | lasting 6-18 55
+cirrhosis | 36 |  | 0 1 2 55 175 440 760 790 | 1 1 | lasting 6-18 22
+hepatitis C | 37_1 |  | 0 1 4 210 310 370 640 510 | 1.3 0.7 | lasting 6-18 18 | RXC_02 0.1
+other chronic hepatitis | 37_2 |  | 0 2 6 155 300 370 390 350 | 1 1 | lasting 6-18 6
+inflammatory bowel disease | 48 |  | 0 15 120 590 700 690 650 590 | 1 1 | lasting 6-18 38 | RXC_05 0.4, RXC_09 0.28 0.4
+acute pancreatitis | 47 |  | 2 4 15 120 155 195 210 230 | 1 1 | brief 1-4 24
+chronic pancreatitis | 46 |  | 0 1 4 55 95 140 175 175 | 1 1 | lasting 6-18 22
+intestinal obstruction | 45 | K56 | 20 8 10 60 95 155 250 370 | 1 1 | brief 1-4 28
+peritonitis | 42 |  | 8 10 16 45 60 75 110 140 | 1 1 | brief 1-4 40
+bone or soft tissue infection | 54 55 | M00 M86 M726 | 8 15 15 60 125 230 330 400 | 1 1 | brief 1-4 40
+rheumatism | 56 | M05 M06 M45 L405 | 1 25 60 540 1100 1950 2800 2950 | 0.6 1.35 | lasting 6-18 26 | RXC_09 0.3 0.25
+lupus | 57 | M32 M35 | 1 8 40 280 440 540 560 520 | 0.3 1.6 | lasting 6-18 14 | RXC_09 0.03 0.3
+skeletal or connective tissue disorder | 61 62 |  | 30 40 60 30 25 25 25 25 | 1 1 | lasting 6-18 16
+cleft lip or palate | 63 |  | 120 50 20 5 4 4 1 1 | 1 1 | lasting 6-18 14
+hemophilia | 66 |  | 12 12 10 9 6 5 4 4 | 1 0 | lasting 6-18 420
+aplastic or hemolytic anemia | 67 68 69 |  | 15 8 10 30 40 65 125 185 | 1 1 | lasting 6-18 70
+sickle cell disorder | 70 71 |  | 60 60 55 75 55 30 18 9 | 1 1 | lasting 6-18 40
+immune disorder | 73 74 |  | 40 50 50 150 210 310 410 460 | 1 1 | lasting 6-18 45
+coagulation defect | 75 | D68 D69 | 60 40 60 280 370 450 540 600 | 1 1 | lasting 6-18 15
+drug use disorder | 81 82 | F11 F14 F15 F19 | 0 0 120 1500 1400 980 690 250 | 1.25 0.75 | lasting 5-22 14
+alcohol use disorder | 83 84 | F10 | 0 0 60 980 1300 1350 1250 650 | 1.35 0.7 | lasting 3-16 13
+schizophrenia | 87 87_1 | F20 F25 | 0 2 30 310 370 400 390 250 | 1 1 | lasting 6-18 18
+other psychosis | 87_2 89 |  | 0 3 40 130 120 95 95 95 | 1 1 | lasting 6-18 15
+severe depression or bipolar | 88 | F31 F322 F332 | 0 60 850 3200 3200 2950 2500 1300 | 0.8 1.2 | lasting 5-22 9
+personality disorder | 90 |  | 0 2 60 310 250 185 120 55 | 0.6 1.4 | lasting 6-18 10
+eating disorder | 94 |  | 0 5 160 230 120 65 30 15 | 0.2 1.75 | lasting 6-18 16
+chromosomal anomaly | 96 97 |  | 120 90 60 30 18 14 11 6 | 1 1 | lasting 6-18 16
+autism | 102 103 | F84 | 30 1500 1100 350 90 30 14 5 | 1.6 0.4 | lasting 6-29 18
+spinal cord disorder | 106 107 108 109 110 |  | 10 10 14 65 90 155 230 280 | 1 1 | lasting 6-18 26
+anterior horn cell disease | 111 |  | 1 1 1 4 6 14 25 30 | 1 1 | lasting 6-18 45
+cerebral palsy | 112 113 | G80 | 60 140 120 105 60 45 25 18 | 1 1 | lasting 6-18 22
+brain or spine anomaly | 114 |  | 70 40 35 45 30 25 20 18 | 1 1 | lasting 6-18 18
+neuromuscular inflammation | 115 |  | 2 3 6 45 90 165 280 370 | 1 1 | lasting 6-18 38
+muscular dystrophy | 117 |  | 10 15 20 25 25 25 25 18 | 1 1 | lasting 6-18 45
+multiple sclerosis | 118 |  | 0 1 6 210 440 520 500 350 | 0.5 1.4 | lasting 6-18 75 | RXC_08 0.6 0.35
+neurodegenerative disease | 119 |  | 10 10 8 18 30 70 200 400 | 1 1 | lasting 6-18 24
+seizure disorder | 120 | G40 R56 | 250 430 520 980 980 1050 1150 1150 | 1 1 | lasting 6-18 12
+hydrocephalus | 121 |  | 50 22 12 18 20 25 30 55 | 1 1 | lasting 6-18 38
+brain compression or coma | 122 |  | 10 6 7 18 25 40 70 105 | 1 1 | brief 1-4 75
+narcolepsy | 123 |  | 0 1 25 125 125 105 90 55 | 1 1 | lasting 6-18 18
+respirator dependence | 125 |  | 12 7 5 6 12 20 30 55 | 1 1 | lasting 6-18 160
+respiratory failure | 126 127 | J96 R57 P22 P28 | 300 35 25 95 175 350 640 910 | 1 1 | brief 1-4 60
+heart transplant or assist device | 128 129 |  | 4 4 4 5 9 18 30 25 | 1 1 | lasting 6-18 180
+heart failure | 130 | I50 I42 I11 | 35 10 12 175 540 1400 2900 4550 | 1.2 0.8 | lasting 6-22 22
+heart attack | 131 |  | 0 1 2 30 155 400 690 910 | 1.4 0.65 | brief 1-4 45
+unstable angina | 132 |  | 0 0 1 18 70 175 280 370 | 1.3 0.75 | brief 1-4 25
+heart infection | 135 |  | 5 4 7 30 40 60 75 95 | 1 1 | brief 1-4 70
+congenital heart disorder | 137 138 139 | Q2 | 1400 300 180 155 105 90 75 70 | 1 1 | lasting 6-18 14
+heart arrhythmia | 142 | I47 I48 I49 | 60 25 40 250 500 1150 2650 4900 | 1.25 0.8 | lasting 6-18 14 | RXC_03 0.3 0.03
+intracranial hemorrhage | 145 |  | 22 4 5 19 40 85 140 210 | 1 1 | brief 1-4 85
+stroke | 146 | I63 | 15 4 5 60 165 400 700 1050 | 1 1 | brief 1-4 40
+cerebral aneurysm | 149 |  | 8 8 10 40 75 160 250 280 | 1 1 | lasting 6-18 22
+paralysis of limbs | 150 151 | G81 G83 I69 | 15 25 20 55 90 185 310 410 | 1 1 | lasting 6-18 40
+limb ischemia with ulcer | 153 |  | 0 0 1 14 40 110 210 310 | 1 1 | lasting 6-18 40
+vascular complication | 154 |  | 8 4 5 30 65 140 270 410 | 1 1 | lasting 6-18 38
+embolism or deep vein thrombosis | 156 | I26 I82 | 12 4 16 185 310 430 590 770 | 1 1 | lasting 3-14 20
+lung transplant | 158 |  | 1 1 1 4 4 6 12 12 | 1 1 | lasting 6-18 220
+cystic fibrosis | 159 |  | 25 30 28 25 14 9 5 4 | 1 1 | lasting 6-18 210 | RXC_10 0.5
+chronic obstructive lung disease | 160 | J43 J44 J47 | 0 5 8 175 600 2300 5550 8200 | 1 1 | lasting 6-18 9
+severe asthma | 161 161_1 | J455 | 5 60 60 125 155 195 210 210 | 1 1 | lasting 6-18 18
+asthma | 161 161_2 | J452 J453 J454 J459 | 150 3400 3100 3650 3650 3850 4000 3500 | 0.8 1.15 | lasting 2-9 4
+lung fibrosis | 162 |  | 20 8 8 40 95 195 330 540 | 1 1 | lasting 6-18 28
+severe lung infection | 163 |  | 28 9 7 19 30 70 125 210 | 1 1 | brief 1-4 45
+wet macular degeneration | 174 |  | 0 0 0 0 4 18 70 410 | 1 1 | lasting 6-18 14
+kidney transplant | 183 |  | 2 4 8 40 75 125 155 125 | 1 1 | lasting 6-18 45
+end-stage renal disease | 184 |  | 2 3 5 45 105 195 280 370 | 1.2 0.8 | lasting 13-43 130 | RXC_04 0.4 0.25
+severe kidney disease | 187 188 | N184 N185 I120 | 0 3 5 45 125 280 510 760 | 1 1 | lasting 6-18 22 | RXC_04 0.03
+ectopic pregnancy | 203 |  | 0 0 15 210 125 4 0 0 | 0 1 | brief 1-4 14
+miscarriage | 204 205 |  | 0 0 60 1250 790 18 0 0 | 0 1 | brief 1-4 5
+pregnancy with major complications | 210 |  | 0 0 40 840 460 9 0 0 | 0 1 | brief 1-4 12
+pregnancy with complications | 211 |  | 0 0 60 1200 650 9 0 0 | 0 1 | brief 1-4 8
+pregnancy | 212 |  | 0 0 130 3850 1650 18 0 0 | 0 1 | brief 1-4 6
+delivery | 207 208 209 | O70 O80 O82 Z37 | 0 0 50 1500 510 4 0 0 | 0 1 | brief 1-4 17
+skin ulcer | 217 |  | 4 6 12 140 300 650 1100 1400 | 1 1 | lasting 6-18 28
+severe burn | 218 219 |  | 10 7 7 15 15 15 15 15 | 1 1 | brief 1-4 70
+severe head injury | 223 |  | 7 6 7 14 12 14 18 20 | 1 1 | brief 1-4 60
+hip or pelvic fracture | 226 |  | 14 10 13 25 40 85 185 410 | 1 1 | brief 1-4 38
+vertebral fracture | 227 228 |  | 2 4 22 70 90 130 220 380 | 1 1 | brief 1-4 26
+amputation | 234 254 |  | 3 4 5 25 65 165 330 450 | 1 1 | lasting 6-18 50
+stem cell transplant | 251 |  | 3 7 7 12 14 25 40 30 | 1 1 | lasting 6-18 250
+artificial opening | 253 |  | 45 14 11 40 70 140 250 330 | 1 1 | lasting 6-18 45
+congenital anomaly of the digestive tract | 64 |  | 80 0 0 0 0 0 0 0 | 1 1 | lasting 6-18 50
+weight or glucose treatment without a diagnosis |  |  | 0 0 10 600 1250 1550 1400 890 | 1 1 | lasting 6-18 8 | RXC_07 1
+prevention of HIV |  |  | 0 0 40 960 600 350 140 18 | 1.9 0.1 | lasting 6-18 12 | ACF_PREP 1 0.05
 """
 
 
 def _condition(line: str) -> Condition:
     name, ccs, prefixes, rates, sexes, course, drugs = ([part.strip() for part in line.split("|")] + [""])[:7]
     men, women = map(float, sexes.split())
-    kind, records = course.split()
+    kind, records, cost = course.split()
     low, high = map(int, records.split("-"))
     taken = tuple(Drug(name, *map(float, shares)) for name, *shares in map(str.split, filter(None, drugs.split(","))))
     by_age = tuple(map(int, rates.split()))
     return Condition(
-        name, tuple(ccs.split()), tuple(prefixes.split()), by_age, men, women, kind == "lasting", (low, high), taken
+        name=name,
+        ccs=tuple(ccs.split()),
+        prefixes=tuple(prefixes.split()),
+        per_100k=by_age,
+        men=men,
+        women=women,
+        lasting=kind == "lasting",
+        records=(low, high),
+        cost=int(cost),
+        drugs=taken,
     )
 
 

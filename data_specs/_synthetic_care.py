@@ -14,9 +14,18 @@ import numpy as np
 from data_specs import _synthetic_assumptions as assumed
 from data_specs._synthetic_codes import DiagnosisCodes, DiagnosisPool, DrugCodes
 from data_specs._synthetic_draws import Draws, Flags, Integers, Reals, Stream
-from data_specs._synthetic_people import Calendar, Coverage, Households, People, offers
+from data_specs._synthetic_people import Calendar, Households, People
 
-__all__ = ["Health", "Records", "Visits", "draw_diagnoses", "draw_drugs", "draw_health", "draw_visits"]
+__all__ = [
+    "Health",
+    "Records",
+    "Visits",
+    "draw_diagnoses",
+    "draw_drugs",
+    "draw_health",
+    "draw_proneness",
+    "draw_visits",
+]
 
 _DAY_BITS = 9  # 366 days
 
@@ -77,15 +86,21 @@ class _Ledger:
         return Records(keys, day, code)
 
 
+def draw_proneness(draws: Draws, enrollees: int) -> Integers:
+    """Return each enrollee's level of proneness to illness: a position in the assumed levels, from low to high."""
+    return draws.stream("proneness").pick(assumed.PRONENESS_WEIGHTS, enrollees)
+
+
 def draw_health(
-    draws: Draws, households: Households, coverage: Coverage, people: People, codes: DiagnosisCodes, state: str
+    draws: Draws, households: Households, people: People, level: Integers, metal: Integers, codes: DiagnosisCodes
 ) -> Health:
-    """Return who has which condition: by age, sex, proneness, level of coverage and time covered."""
+    """Return who has which condition: by age, sex, proneness, level of coverage and time covered.
+
+    `level` is the level of proneness of each enrollee, `metal` the level of coverage of each policy.
+    """
     enrollees = len(people.birth)
-    level = draws.stream("proneness").pick(assumed.PRONENESS_WEIGHTS, enrollees)
     proneness = np.array(assumed.PRONENESS)[level]
-    by_offer = np.array([assumed.METAL_RATE[assumed.METALS.index(metal)] for _, _, metal in offers(state)])
-    hazard = proneness * by_offer[coverage.offer[:, 0]][households.policy]
+    hazard = proneness * np.array(assumed.METAL_RATE)[metal][households.policy]
     exposure = np.minimum(people.covered / 365, 1.0)
     found = {
         True: hazard * (assumed.FOUND_AT_ONCE_LASTING + (1 - assumed.FOUND_AT_ONCE_LASTING) * exposure),

@@ -31,7 +31,7 @@ class Draws:
     seed : int
         Not negative.
     scope : str
-        What else tells this market from others of the same seed, here its state.
+        What else tells this market from others of the same seed: its state, and small group from individual.
 
     Examples
     --------

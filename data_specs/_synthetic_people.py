@@ -11,9 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_specs import _synthetic_assumptions as assumed
+from data_specs import _synthetic_plan_assumptions as assumed_plans
 from data_specs._synthetic_draws import Draws, Flags, Integers
+from data_specs._synthetic_offers import Offers, draw_choices
 
-__all__ = ["Calendar", "Coverage", "Households", "People", "draw_coverage", "draw_households", "draw_people", "offers"]
+__all__ = [
+    "CHILD",
+    "SELF",
+    "SPOUSE",
+    "Calendar",
+    "Coverage",
+    "Households",
+    "People",
+    "draw_coverage",
+    "draw_households",
+    "draw_people",
+]
 
 MALE, FEMALE = 0, 1
 SELF, SPOUSE, CHILD = 0, 1, 2
@@ -55,12 +68,14 @@ class Households:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One or two stretches of coverage per policy, as arrays of two columns."""
+    """One or two stretches of coverage per policy, as arrays of two columns, and the rating area."""
 
     start: Integers  # first covered day; LEFT_OUT without a second stretch
     end: Integers  # last covered day
     offer: Integers  # position among the offers (plans)
-    variant: Integers  # position in assumed.VARIANTS
+    variant: Integers  # position in VARIANTS of the plan assumptions
+    area: Integers  # per policy: position among the rating areas
+    area_factor: Integers  # per policy: thousandths, of its issuer in its area
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +108,6 @@ class People:
 def january_first(years: Integers) -> Integers:
     """Return 1 January of each year in days since 1970-01-01."""
     return (years - 1970).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
-
-
-def offers(state: str) -> list[tuple[str, str, str]]:
-    """Return plan id (14 characters), issuer id and metal level of every plan on sale, in order of plan id.
-
-    Examples
-    --------
-    >>> offers("NY")[0]
-    ('00101NY0010001', '00101', 'platinum')
-    """
-    metals = [metal for metal, number in assumed.PLANS_PER_ISSUER for _ in range(number)]
-    return [
-        (f"{issuer}{state}001{number:04d}", issuer, metal)
-        for issuer, _ in assumed.ISSUERS
-        for number, metal in enumerate(metals, start=1)
-    ]
 
 
 def draw_households(draws: Draws, enrollees: int) -> Households:
@@ -153,11 +152,13 @@ def _draw_adult_ages(
     draws: Draws, band: Integers, policy: Integers, relationship: Integers
 ) -> tuple[Integers, tuple[Integers, Integers]]:
     stream = draws.stream("adult ages")
-    low = np.array([low for low, _ in assumed.SUBSCRIBER_AGE_BANDS])[band]
+    is_parent = np.bincount(policy[relationship == CHILD], minlength=len(band)) > 0
+    youngest = np.where(is_parent, assumed.PARENT_AGE_MINIMUM, assumed.SUBSCRIBER_AGE_BANDS[0][0])
+    low = np.maximum(np.array([low for low, _ in assumed.SUBSCRIBER_AGE_BANDS])[band], youngest)
     high = np.array([high for _, high in assumed.SUBSCRIBER_AGE_BANDS])[band]
     subscriber = low + stream.below(high - low + 1, len(band))
     span = assumed.SPOUSE_AGE_GAP
-    spouse = np.clip(subscriber + stream.below(2 * span + 1, len(band)) - span, 18, assumed.OLDEST)
+    spouse = np.clip(subscriber + stream.below(2 * span + 1, len(band)) - span, youngest, assumed.OLDEST)
     age = np.where(relationship == SPOUSE, spouse[policy], subscriber[policy])
     has_spouse = np.zeros(len(band), dtype=bool)
     has_spouse[policy[relationship == SPOUSE]] = True
@@ -168,8 +169,8 @@ def _draw_adult_ages(
 def _draw_child_ages(
     draws: Draws, age: Integers, policy: Integers, relationship: Integers, youngest: Integers, eldest: Integers
 ) -> Integers:
-    # A child is at least 18 years younger than the younger adult, and rarely more than 45 than the elder; 25 at most,
-    # so that nobody is 26 at the start of coverage.
+    # A child is drawn at least 19 years younger than the younger adult, so that it may become a year older below, and
+    # rarely more than 45 younger than the elder; 25 at most, so that nobody is 26 at the start of coverage.
     high = np.minimum(youngest - assumed.PARENT_AGE_MINIMUM, assumed.OLDEST_CHILD)
     low = np.minimum(np.maximum(eldest - assumed.PARENT_AGE_MAXIMUM, 0), high)
     drawn = low[policy] + draws.stream("child ages").below((high - low + 1)[policy], len(policy))
@@ -186,16 +187,21 @@ def _mothers(
     return np.where((relationship == CHILD) & (age == 0), mother[policy], LEFT_OUT)
 
 
-def draw_coverage(draws: Draws, households: Households, calendar: Calendar, state: str) -> Coverage:
-    """Return the stretches of coverage of every policy: late starts, early ends, changes of plan or variant, gaps."""
+def draw_coverage(
+    draws: Draws, households: Households, calendar: Calendar, offers: Offers, proneness: Integers
+) -> Coverage:
+    """Return the stretches of coverage of every policy: late starts, early ends, changes of plan or variant, gaps.
+
+    `proneness` is the level of each enrollee: the subscriber's takes part in the choice of the issuer.
+    """
     policies = len(households.first)
-    on_sale = offers(state)
-    stream = draws.stream("plans")
-    issuer = stream.pick([share for _, share in assumed.ISSUERS], policies)
     # Catastrophic coverage is for people under 30; 29 on 31 December means under 30 on every day of the year.
-    may_be_catastrophic = (households.eldest < assumed.CATASTROPHIC_AGE_LIMIT).astype(np.int64)
-    offer, metal = _draw_offer(draws, "plans/first", issuer, may_be_catastrophic, on_sale)
-    variant = draws.stream("variants").pick_by(metal, assumed.VARIANT_WEIGHTS)
+    all_young = (households.eldest < assumed.CATASTROPHIC_AGE_LIMIT).astype(np.int64)
+    choices = draw_choices(draws, offers, households.age[households.first], proneness[households.first], all_young)
+    offer, other_offer = choices.first, choices.second
+    metal = offers.metal[offer]
+    variant_weights = offers.market.variant_weights
+    variant = draws.stream("variants").pick_by(metal, variant_weights)
 
     month = calendar.month_starts()
     start_month, end_month = _draw_period(draws, policies)
@@ -211,10 +217,9 @@ def draw_coverage(draws: Draws, households: Households, calendar: Calendar, stat
     resume_month = np.minimum(change_month + gap_months, 12)
     possible = (change != assumed.NO_CHANGE) & (end_month > start_month) & (month[resume_month] <= end)
 
-    other_offer, other_metal = _draw_offer(draws, "plans/second", issuer, may_be_catastrophic, on_sale)
-    other_variant = draws.stream("variants/second").pick_by(other_metal, assumed.VARIANT_WEIGHTS)
-    silver = metal == assumed.METALS.index("silver")
-    next_variant = draws.stream("variants/silver").pick_by(metal, assumed.VARIANT_WEIGHTS)
+    other_variant = draws.stream("variants/second").pick_by(offers.metal[other_offer], variant_weights)
+    silver = metal == assumed_plans.METALS.index("silver")
+    next_variant = draws.stream("variants/silver").pick_by(metal, variant_weights)
     moves = change == assumed.PLAN_CHANGE
     second_offer = np.where(moves, other_offer, offer)
     second_variant = np.where(moves, other_variant, np.where(change == assumed.VARIANT_CHANGE, next_variant, variant))
@@ -228,19 +233,9 @@ def draw_coverage(draws: Draws, households: Households, calendar: Calendar, stat
         end=np.column_stack([first_end, np.where(possible, end, LEFT_OUT)]),
         offer=np.column_stack([offer, second_offer]),
         variant=np.column_stack([variant, second_variant]),
+        area=choices.area,
+        area_factor=choices.area_factor,
     )
-
-
-def _draw_offer(
-    draws: Draws, step: str, issuer: Integers, may_be_catastrophic: Integers, on_sale: list[tuple[str, str, str]]
-) -> tuple[Integers, Integers]:
-    stream = draws.stream(step)
-    metal = stream.pick_by(may_be_catastrophic, assumed.METAL_WEIGHTS)
-    per_issuer = len(on_sale) // len(assumed.ISSUERS)
-    metals = [assumed.METALS.index(metal) for _, _, metal in on_sale[:per_issuer]]
-    begin = np.array([metals.index(m) for m in range(len(assumed.METALS))])
-    number = np.bincount(metals, minlength=len(assumed.METALS))
-    return issuer * per_issuer + begin[metal] + stream.below(number[metal], len(issuer)), metal
 
 
 def _draw_period(draws: Draws, policies: int) -> tuple[Integers, Integers]:

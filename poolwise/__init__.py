@@ -6,18 +6,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from data_specs import catalog, synthetic_market, table, use
-    from riskadjust import explain, read_diy, score, score_diy
+    from riskadjust import explain, high_cost_risk_pool, plan_risk, read_diy, score, score_diy, transfers
 
-__all__ = ["catalog", "explain", "read_diy", "score", "score_diy", "synthetic_market", "table", "use"]
+__all__ = [
+    "catalog",
+    "explain",
+    "high_cost_risk_pool",
+    "plan_risk",
+    "read_diy",
+    "score",
+    "score_diy",
+    "synthetic_market",
+    "table",
+    "transfers",
+    "use",
+]
 
 _HOMES = {
     "catalog": "data_specs",
     "explain": "riskadjust",
+    "high_cost_risk_pool": "riskadjust",
+    "plan_risk": "riskadjust",
     "read_diy": "riskadjust",
     "score": "riskadjust",
     "score_diy": "riskadjust",
     "synthetic_market": "data_specs",
     "table": "data_specs",
+    "transfers": "riskadjust",
     "use": "data_specs",
 }
 

@@ -5,43 +5,84 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from riskadjust._bootstrap import Interval, bootstrap_transfers
     from riskadjust._claims import ClaimSettings, Selection, select_claims
-    from riskadjust._diy import DiyTables, read_diy, score_diy
+    from riskadjust._diy import score_diy
+    from riskadjust._estimates import Estimate, estimate_transfers
     from riskadjust._explain import explain, explain_diy
+    from riskadjust._high_cost import HighCostRiskPool, high_cost_risk_pool
+    from riskadjust._marginal import marginal_revenue, marginal_transfers
+    from riskadjust._named_mix import named_mix, named_mixes
+    from riskadjust._plan_risk import PlanRisk, PlanRiskWarning, plan_risk, plan_risk_report
+    from riskadjust._plan_risk_settings import PlanRiskSettings
+    from riskadjust._published_transfers import published_residuals
     from riskadjust._score import Scores, score
     from riskadjust._settings import ScoringSettings
     from riskadjust._stream import StreamResult, score_files
+    from riskadjust._transfers import Transfers, transfers
 
 __all__ = [
     "ClaimSettings",
-    "DiyTables",
+    "Estimate",
+    "HighCostRiskPool",
+    "Interval",
+    "PlanRisk",
+    "PlanRiskSettings",
+    "PlanRiskWarning",
     "Scores",
     "ScoringSettings",
     "Selection",
     "StreamResult",
+    "Transfers",
+    "bootstrap_transfers",
+    "estimate_transfers",
     "explain",
     "explain_diy",
-    "read_diy",
+    "high_cost_risk_pool",
+    "marginal_revenue",
+    "marginal_transfers",
+    "named_mix",
+    "named_mixes",
+    "plan_risk",
+    "plan_risk_report",
+    "published_residuals",
     "score",
     "score_diy",
     "score_files",
     "select_claims",
+    "transfers",
 ]
 
 _HOMES = {
     "ClaimSettings": "riskadjust._claims",
-    "DiyTables": "riskadjust._diy",
+    "Estimate": "riskadjust._estimates",
+    "HighCostRiskPool": "riskadjust._high_cost",
+    "Interval": "riskadjust._bootstrap",
+    "PlanRisk": "riskadjust._plan_risk",
+    "PlanRiskSettings": "riskadjust._plan_risk_settings",
+    "PlanRiskWarning": "riskadjust._plan_risk",
     "Scores": "riskadjust._score",
     "ScoringSettings": "riskadjust._settings",
     "Selection": "riskadjust._claims",
     "StreamResult": "riskadjust._stream",
+    "Transfers": "riskadjust._transfers",
+    "bootstrap_transfers": "riskadjust._bootstrap",
+    "estimate_transfers": "riskadjust._estimates",
     "explain": "riskadjust._explain",
     "explain_diy": "riskadjust._explain",
-    "read_diy": "riskadjust._diy",
+    "high_cost_risk_pool": "riskadjust._high_cost",
+    "marginal_revenue": "riskadjust._marginal",
+    "marginal_transfers": "riskadjust._marginal",
+    "named_mix": "riskadjust._named_mix",
+    "named_mixes": "riskadjust._named_mix",
+    "plan_risk": "riskadjust._plan_risk",
+    "plan_risk_report": "riskadjust._plan_risk",
+    "published_residuals": "riskadjust._published_transfers",
     "score": "riskadjust._score",
     "score_diy": "riskadjust._diy",
     "score_files": "riskadjust._stream",
     "select_claims": "riskadjust._claims",
+    "transfers": "riskadjust._transfers",
 }
 
 

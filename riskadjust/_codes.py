@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from riskadjust._distinct import distinct_texts
+from riskadjust._crosswalk import drug_key
+from riskadjust._distinct import distinct_texts, numbers_among
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,16 +42,6 @@ class Spellings:
     cleaned: np.ndarray
     answers: dict[str, np.ndarray]
 
-    @classmethod
-    def of(cls, row: np.ndarray, frame: pl.DataFrame, answers: tuple[str, ...]) -> Spellings:
-        """Return spellings from a frame with a row per spelling."""
-        return cls(
-            row,
-            frame["outcome"].to_numpy(),
-            frame["cleaned"].to_numpy(),
-            {name: frame[name].to_numpy() for name in answers},
-        )
-
 
 def diagnosis_spellings(codes: pl.Series, model: YearModel) -> Spellings:
     """Return the distinct diagnosis codes with their code_id: trimmed, upper case, without the dot.
@@ -59,25 +50,24 @@ def diagnosis_spellings(codes: pl.Series, model: YearModel) -> Spellings:
     """
     import polars as pl
 
-    name = "diagnosis_code"
-    known = model.diagnoses.codes
+    known, unknown = model.diagnoses.codes, model.diagnoses.unknown
     distinct, row = distinct_texts(codes)
-    frame = distinct.alias(name).to_frame()
-    code = pl.col(name).str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True)
-    frame = frame.with_columns(code.alias("code")).join(known, on="code", how="left", maintain_order="left")
-    outcome = (
-        pl.when(pl.col("code_id").is_not_null())
-        .then(MAPPED)
-        .when(pl.col("code").str.contains(_ICD10))
-        .then(UNMAPPED)
-        .otherwise(MALFORMED)
+    given = pl.col("given")
+    code = given.str.strip_chars().str.to_uppercase().str.replace_all(".", "", literal=True)
+    frame = (
+        distinct.alias("given")
+        .to_frame()
+        .select(
+            code.alias("code"),
+            code.str.contains(_ICD10).fill_null(False).alias("is_code"),
+            (code != given).fill_null(False).alias("cleaned"),
+        )
     )
-    frame = frame.select(
-        pl.col("code_id").fill_null(model.diagnoses.unknown).cast(pl.UInt32),
-        outcome.cast(pl.UInt8).alias("outcome"),
-        (pl.col("code") != pl.col(name)).fill_null(False).alias("cleaned"),
-    )
-    return Spellings.of(row, frame, ("code_id",))
+    # The codes stand in the order of their ids.
+    code_id = numbers_among(frame["code"], known["code"], unknown)
+    otherwise = np.where(frame["is_code"].to_numpy(), UNMAPPED, MALFORMED)
+    outcome = np.where(code_id != unknown, MAPPED, otherwise).astype(np.uint8)
+    return Spellings(row, outcome, frame["cleaned"].to_numpy(), {"code_id": code_id})
 
 
 def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
@@ -104,17 +94,12 @@ def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
     )
     has_form = pl.col("_text").str.contains(_HYPHENATED_NDC)
     ndc = pl.when(has_form).then(padded).otherwise(pl.col("_text").str.replace_all("-", "", literal=True))
-    frame = frame.with_columns(pl.when(pl.col("_kind") == "ndc").then(ndc).otherwise(pl.col("_text")).alias("_code"))
-    frame = frame.join(
-        model.drugs.codes,
-        left_on=["_kind", "_code"],
-        right_on=["code_type", "code"],
-        how="left",
-        maintain_order="left",
-    )
     is_ndc, is_hcpcs = pl.col("_kind") == "ndc", pl.col("_kind") == "hcpcs"
+    frame = frame.with_columns(pl.when(is_ndc).then(ndc).otherwise(pl.col("_text")).alias("_code"))
+    known = model.drugs.codes
+    number = numbers_among(frame.select(drug_key("_kind", "_code")).to_series(), model.drugs.keys, known.height)
     outcome = (
-        pl.when(pl.col("mask").is_not_null())
+        pl.when(pl.Series(number != known.height))
         .then(MAPPED)
         .when(is_ndc & pl.col("_code").str.contains(_NDC))
         .then(UNMAPPED)
@@ -129,9 +114,10 @@ def drug_spellings(drugs: pl.DataFrame, model: YearModel) -> Spellings:
         .otherwise(UNKNOWN_TYPE)
     )
     frame = frame.select(
-        pl.col("mask").fill_null(0).cast(pl.UInt64),
-        pl.col("uncertain").fill_null(False),
-        outcome.cast(pl.UInt8).alias("outcome"),
-        (pl.col("_code") != pl.col("code")).fill_null(False).alias("cleaned"),
+        outcome.cast(pl.UInt8).alias("outcome"), (pl.col("_code") != pl.col("code")).fill_null(False).alias("cleaned")
     )
-    return Spellings.of(row, frame, ("mask", "uncertain"))
+    # One more cell, for spellings that are no code of the year.
+    mask, uncertain = np.zeros(known.height + 1, np.uint64), np.zeros(known.height + 1, bool)
+    mask[:-1], uncertain[:-1] = known["mask"].to_numpy(), known["uncertain"].to_numpy()
+    answers = {"mask": mask[number], "uncertain": uncertain[number]}
+    return Spellings(row, frame["outcome"].to_numpy(), frame["cleaned"].to_numpy(), answers)

@@ -22,6 +22,7 @@ __all__ = [
     "diagnosis_codes",
     "drug_bits",
     "drug_codes",
+    "drug_key",
 ]
 
 ROW_WIDTH = 16
@@ -63,9 +64,10 @@ class DiagnosisCodes:
 
 @dataclass(frozen=True)
 class DrugCodes:
-    """Drug codes of the year: columns code_type, code, mask (bits of the drug word), uncertain."""
+    """Drug codes of the year: columns code_type, code, mask (bits of the drug word), uncertain; and their `keys`."""
 
     codes: pl.DataFrame
+    keys: pl.Series
 
 
 def diagnosis_codes(
@@ -315,4 +317,11 @@ def drug_codes(tables: YearTables, drugs: dict[str, int], settings: ScoringSetti
         )
         .sort("code_type", "code")
     )
-    return DrugCodes(codes)
+    return DrugCodes(codes, codes.select(drug_key("code_type", "code")).to_series())
+
+
+def drug_key(code_type: str, code: str) -> pl.Expr:
+    """Return one text for the type and code of a drug; no two of them share it, for a known code has no blank."""
+    import polars as pl
+
+    return (pl.col(code_type) + " " + pl.col(code)).alias("key")

@@ -62,7 +62,7 @@ def birthdays(births: pl.Series, benefit_year: int, leap_birthday: str) -> tuple
 
     Someone born on 29 February has the birthday of the setting in common years.
     """
-    born = births.to_physical().to_numpy().astype("datetime64[D]")
+    born = days_of(births).astype("datetime64[D]")
     year = born.astype("datetime64[Y]")
     day_of_year = (born - year.astype("datetime64[D]")).astype(np.int32)
     born_in = year.astype(np.int64) + 1970
@@ -97,30 +97,37 @@ def accepted_enrollees(frame: pl.DataFrame, benefit_year: int, findings: Finding
     if frame.height == 0:
         raise InputRefused("the table has no rows", where=name, rule="FILE-002", remedy="check the file or query")
     findings.table(name, frame.height)
-    own = pl.DataFrame(
+    given = pl.DataFrame(
         {
             "enrollee_id": _frames.text_column(frame, name, "enrollee_id"),
             "birth_date": _frames.date_column(frame, name, "birth_date"),
-            "sex": _frames.text_column(frame, name, "sex").str.strip_chars().str.to_uppercase(),
+            "sex": _frames.text_column(frame, name, "sex"),
         }
     )
+    sex = pl.col("sex").str.strip_chars().str.to_uppercase()
     rule = (
         pl.when(pl.col("enrollee_id").is_null() | (pl.col("enrollee_id").str.strip_chars() == ""))
         .then(pl.lit("MEM-001"))
         .when(pl.col("birth_date").is_null() | (pl.col("birth_date") > datetime.date(benefit_year, 12, 31)))
         .then(pl.lit("MEM-004"))
-        .when(pl.col("sex") == "U")
+        .when(sex == "U")
         .then(pl.lit("MEM-007"))
-        .when(~pl.col("sex").is_in(["M", "F", "1", "2"]).fill_null(False))
+        .when(~sex.is_in(["M", "F", "1", "2"]).fill_null(False))
         .then(pl.lit("MEM-006"))
     )
-    own = own.with_columns(rule.alias("rule"), pl.int_range(pl.len()).alias("_row"))
-    if own["rule"].null_count() < own.height:
-        for rule_id in sorted(own["rule"].drop_nulls().unique().to_list()):
+    own = given.select(
+        "enrollee_id",
+        "birth_date",
+        sex.replace({"1": "M", "2": "F"}),
+        pl.int_range(pl.len()).alias("_row"),
+        rule.alias("rule"),
+    )
+    broken = own.drop_in_place("rule")
+    if broken.null_count() < len(broken):
+        for rule_id in sorted(broken.drop_nulls().unique().to_list()):
             action = "reject_record" if rule_id == "MEM-007" else ""
-            findings.refuse(rule_id, name, frame.filter((own["rule"] == rule_id).fill_null(False)), action)
-        own = own.filter(pl.col("rule").is_null())
-    own = own.drop("rule").with_columns(pl.col("sex").replace({"1": "M", "2": "F"}))
+            findings.refuse(rule_id, name, frame.filter((broken == rule_id).fill_null(False)), action)
+        own = own.filter(broken.is_null())
     ids = own["enrollee_id"]
     if own.height > 1 and not (ids.slice(1) > ids.slice(0, own.height - 1)).all():
         _refuse_duplicates(ids)
@@ -161,13 +168,11 @@ def arrange_enrollment(
     source : DataFrame
         The enrollees as handed in, for findings.
     """
-    import polars as pl
-
     table = "enrollment_spans"
     settings = model.settings
     findings.table(table, spans.height)
     own = _checked_spans(enrollees, spans, model.benefit_year, findings)
-    births = enrollees["birth_date"].to_physical().to_numpy()
+    births = days_of(enrollees["birth_date"])
     own = _span_groups.in_order(own)
     own = _span_groups.without_overlaps(own, spans, findings, settings.person_scope)
     age_before, birthday = birthdays(enrollees["birth_date"], model.benefit_year, settings.leap_birthday)
@@ -192,16 +197,15 @@ def arrange_enrollment(
         order = np.lexsort((line_variant, owner[line_unit]))
         line_unit, line_variant = line_unit[order], line_variant[order]
     _refuse_unscored(enrollees, owner, lost, findings, source)
-    _note_variants(own.variants, line_variant, model, findings)
+    variants = with_csr_factor(own.variants, model)
+    _note_variants(variants, line_variant, findings)
     return Enrollment(
         ids=enrollees["enrollee_id"],
         scope_owner=scope_owner,
         scope_keys=scope_keys,
         scope_of_owner=scope_of_owner,
         unit_scope=unit_scope,
-        sex=np.where(enrollees["sex"].to_numpy() == "M", 1, 2).astype(np.uint8)[owner]
-        if enrollees.height
-        else np.zeros(0, np.uint8),
+        sex=np.where((enrollees["sex"] == "M").to_numpy(), 1, 2).astype(np.uint8)[owner],
         age_before=age_before[owner],
         birthday=birthday[owner],
         age_last=age_last,
@@ -209,7 +213,7 @@ def arrange_enrollment(
         months=model.days_to_months[np.minimum(days, 366)],
         line_unit=line_unit,
         line_variant=line_variant,
-        variants=own.variants.with_columns(pl.int_range(pl.len()).alias("variant_index")),
+        variants=variants,
     )
 
 
@@ -237,50 +241,37 @@ def _refuse_unscored(
         findings.refuse(rule_id, "enrollees", source[rows[unscored & (lost == number)]], action)
 
 
-def _note_variants(variants: pl.DataFrame, line_variant: np.ndarray, model: YearModel, findings: Findings) -> None:
-    uses = np.bincount(line_variant, minlength=variants.height)
-    priced = with_csr_factor(variants, model)
-    missing = priced["csr_factor_scaled"].is_null().to_numpy()
-    blank = priced["csr_variant"].is_null().to_numpy()
-    findings.note("HCC-003", "enrollment_spans", int(uses[blank].sum()))
-    findings.note("HCC-004", "enrollment_spans", int(uses[missing].sum()))
+def _note_variants(priced: pl.DataFrame, line_variant: np.ndarray, findings: Findings) -> None:
+    uses = np.bincount(line_variant, minlength=priced.height)
+    for rule_id, column in (("HCC-003", "csr_variant"), ("HCC-004", "csr_factor_scaled")):
+        if priced[column].null_count():
+            findings.note(rule_id, "enrollment_spans", int(uses[priced[column].is_null().to_numpy()].sum()))
 
 
 def with_csr_factor(variants: pl.DataFrame, model: YearModel) -> pl.DataFrame:
     """Return variants with csr_factor_scaled (ten-thousandths; null where none is published) and uncertain.
 
-    The factor is keyed by variant and metal level; a blank variant is "no CSR or unknown" (variant 00).
+    The factor is keyed by variant and metal level; a blank variant is "no CSR or unknown" (variant 00). Variants that
+    have their factor already are returned as they are.
     """
     import polars as pl
 
-    factors = model.csr_factors.drop_nulls("csr_variant").drop("csr_indicator")
-    exact = factors.filter(pl.col("metal") != "any")
-    for_any = factors.filter(pl.col("metal") == "any").drop("metal")
-    metal = pl.col("metal_level").replace({"expanded_bronze": "bronze"})
+    if "csr_factor_scaled" in variants.columns:
+        return variants
     return (
-        variants.with_columns(metal.alias("metal"), pl.col("csr_variant").fill_null("00").alias("_variant"))
+        variants.lazy()
+        .with_columns(pl.col("csr_variant").fill_null("00").alias("_variant"))
         .join(
-            exact,
-            left_on=["_variant", "metal"],
-            right_on=["csr_variant", "metal"],
+            model.variant_factors.lazy(),
+            left_on=["_variant", "metal_level"],
+            right_on=["csr_variant", "metal_level"],
             how="left",
             maintain_order="left",
             validate="m:1",
         )
-        .join(
-            for_any,
-            left_on="_variant",
-            right_on="csr_variant",
-            how="left",
-            maintain_order="left",
-            validate="m:1",
-            suffix="_any",
-        )
-        .with_columns(
-            pl.coalesce("csr_factor_scaled", "csr_factor_scaled_any").alias("csr_factor_scaled"),
-            pl.coalesce("uncertain", "uncertain_any").fill_null(False).alias("uncertain"),
-        )
-        .drop("_variant", "csr_factor_scaled_any", "uncertain_any")
+        .with_columns(pl.col("uncertain").fill_null(False))
+        .drop("_variant")
+        .collect()
     )
 
 
@@ -322,8 +313,15 @@ def _checked_spans(
 
 
 def _span_days(spans: pl.DataFrame, column: str) -> np.ndarray:
-    dates = _frames.date_column(spans, "enrollment_spans", column)
-    days: np.ndarray = dates.to_physical().fill_null(MISSING_DAY).to_numpy()
+    return days_of(_frames.date_column(spans, "enrollment_spans", column))
+
+
+def days_of(dates: pl.Series) -> np.ndarray:
+    """Return dates as days since 1970-01-01, ``MISSING_DAY`` where there is none."""
+    import polars as pl
+
+    whole = dates.cast(pl.Int32)
+    days: np.ndarray = (whole.fill_null(MISSING_DAY) if whole.null_count() else whole).to_numpy()
     return days
 
 
@@ -347,10 +345,11 @@ def _variant_index(spans: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.Data
     )
     raw = _cleaned_variants(raw)
     key = ["plan_id", "csr_variant", "metal_level"]
-    variants = raw.filter(pl.col("rule") < 0).select(key).unique().sort(key, nulls_last=False)
-    numbered = variants.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("number"))
-    found = raw.join(numbered, on=key, how="left", nulls_equal=True, maintain_order="left")["number"].fill_null(-1)
-    return found.to_numpy()[row_key], raw["rule"].to_numpy()[row_key], variants
+    variants = raw.lazy().filter(pl.col("rule") < 0).select(key).unique().sort(key, nulls_last=False).collect()
+    numbered = variants.lazy().with_row_index("number")
+    found = raw.lazy().join(numbered, on=key, how="left", nulls_equal=True, maintain_order="left")
+    number = found.select(pl.col("number").cast(pl.Int64).fill_null(-1)).collect().to_series()
+    return number.to_numpy()[row_key], raw["rule"].to_numpy()[row_key], variants
 
 
 def _distinct_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -370,7 +369,7 @@ def _cleaned_variants(raw: pl.DataFrame) -> pl.DataFrame:
 
     plan, variant = pl.col("plan").str.strip_chars(), pl.col("variant").str.strip_chars()
     variant = pl.when(variant.str.len_chars() == 1).then(pl.lit("0") + variant).otherwise(variant)
-    raw = raw.select(
+    cleaned = raw.select(
         plan.str.extract(_LONG_PLAN, 1).fill_null(plan).alias("plan_id"),
         plan.str.extract(_LONG_PLAN, 2).alias("_in_plan"),
         pl.when(variant != "").then(variant).alias("_given"),
@@ -385,4 +384,4 @@ def _cleaned_variants(raw: pl.DataFrame) -> pl.DataFrame:
     rule = pl.lit(-1)
     for number, breaks in reversed(list(enumerate(broken))):
         rule = pl.when(breaks).then(number).otherwise(rule)
-    return raw.select("plan_id", "csr_variant", "metal_level", rule.alias("rule"))
+    return cleaned.select("plan_id", "csr_variant", "metal_level", rule.alias("rule"))

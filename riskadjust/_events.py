@@ -11,6 +11,7 @@ import numpy as np
 from data_specs import _frames
 from riskadjust import _codes
 from riskadjust._distinct import numbers_among
+from riskadjust._enrollment import days_of
 from riskadjust._grouping import group_rows, union_masks
 from riskadjust._kernel import MISSING_DAY
 from riskadjust._model import DIAGNOSIS_STATUS
@@ -121,8 +122,7 @@ def arrange_diagnoses(
 
 def _days(frame: pl.DataFrame, table: str) -> np.ndarray:
     """Return service dates as days since 1970-01-01."""
-    days: np.ndarray = _frames.date_column(frame, table, "service_date").to_physical().fill_null(MISSING_DAY).to_numpy()
-    return days
+    return days_of(_frames.date_column(frame, table, "service_date"))
 
 
 def grouped(owners: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from data_specs import _registry
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -53,21 +55,15 @@ class Findings:
         """Return one row per rule that fired: rule_id, table, severity, action, rows, condition, basis."""
         import polars as pl
 
-        schema = {"rule_id": pl.String, "table": pl.String, "action_taken": pl.String, "rows": pl.Int64}
-        counted = [(r, t, self._actions.get((r, t)), n) for (r, t), n in sorted(self._counts.items())]
-        return (
-            pl.DataFrame(counted, schema=schema, orient="row")
-            .join(rule_texts(), on="rule_id", how="left", maintain_order="left")
-            .select(
-                "rule_id",
-                "table",
-                "severity",
-                pl.coalesce("action_taken", "action").alias("action"),
-                "rows",
-                "condition",
-                "basis",
-            )
-        )
+        texts = _texts_by_rule() if self._counts else {}
+        lines = []
+        for (rule_id, table), rows in sorted(self._counts.items()):
+            severity, action, condition, basis = texts.get(rule_id, (None,) * 4)
+            taken = self._actions.get((rule_id, table), action)
+            lines.append((rule_id, table, severity, taken, rows, condition, basis))
+        columns = ("rule_id", "table", "severity", "action", "rows", "condition", "basis")
+        schema = {c: pl.Int64 if c == "rows" else pl.String for c in columns}
+        return pl.DataFrame(lines, schema=schema, orient="row")
 
     def refused(self) -> dict[str, pl.DataFrame]:
         """Return the refused rows of each table with their rule_id, sorted by every column so that order is fixed."""
@@ -97,7 +93,21 @@ def rule_texts() -> pl.DataFrame:
     """Return rule_id, severity, action, condition, basis of every rule that a run can name."""
     import polars as pl
 
-    from data_specs import table
-
     columns = ["rule_id", "severity", "action", pl.col("failing_condition").alias("condition"), "basis"]
-    return pl.concat(table(name).select(columns) for name in RULE_TABLES)
+    return pl.concat(_registry.table(name).select(columns) for name in RULE_TABLES)
+
+
+_Texts = dict[str, tuple[str | None, ...]]
+# The tables that the texts were read from, and the texts: a table that is replaced is another frame.
+_read: tuple[list[pl.DataFrame], _Texts] = ([], {})
+
+
+def _texts_by_rule() -> _Texts:
+    """Return severity, action, condition and basis of every rule by its id; read anew when a table was replaced."""
+    global _read
+    tables = [_registry.rows(name) for name in RULE_TABLES]
+    known, texts = _read
+    if [id(t) for t in known] != [id(t) for t in tables]:
+        texts = {rule_id: tuple(rest) for rule_id, *rest in rule_texts().rows()}
+        _read = (tables, texts)
+    return texts

@@ -66,6 +66,7 @@ class YearModel:
     drugs_read: np.ndarray
     days_to_months: np.ndarray
     csr_factors: pl.DataFrame
+    variant_factors: pl.DataFrame
     uncertain_coefficients: tuple[frozenset[str], ...]
     tables_used: tuple[str, ...]
     carried: dict[str, int]
@@ -128,6 +129,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         last_day=year_start + datetime.date(benefit_year, 12, 31).timetuple().tm_yday - 1,
         **arrays,
     )
+    csr_factors = _year_parts.csr_factors(tables)
     model = YearModel(
         benefit_year=benefit_year,
         settings=settings,
@@ -143,7 +145,8 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         drug_drops=drug_drops,
         drugs_read=drugs_read,
         days_to_months=_year_parts.days_to_months(tables),
-        csr_factors=_year_parts.csr_factors(tables),
+        csr_factors=csr_factors,
+        variant_factors=_variant_factors(csr_factors),
         uncertain_coefficients=uncertain,
         tables_used=tuple(sorted(f"hhs_hcc/{name}" for name, frame in tables.frames.items() if frame.height)),
         carried=tables.carried,
@@ -286,6 +289,21 @@ def _payment(tables: YearTables, hcc_bits: dict[str, int]) -> np.ndarray:
         mask = sum(1 << hcc_bits[h] for h in labels.filter(labels[f"{model}_payment"])["hcc"].to_list())
         masks[m] = state_words(mask)[:HCC_WORDS]
     return masks
+
+
+def _variant_factors(csr_factors: pl.DataFrame) -> pl.DataFrame:
+    """Return the factor of each plan variant and metal level of a plan; expanded bronze has that of bronze."""
+    import polars as pl
+
+    factors = csr_factors.lazy().drop_nulls("csr_variant").drop("csr_indicator")
+    levels = pl.LazyFrame(
+        {"metal_level": [*METALS, "expanded_bronze"], "metal": [*METALS, "bronze"]},
+        schema_overrides={"metal": pl.String},
+    )
+    exact = factors.join(levels, on="metal")
+    for_any = factors.filter(pl.col("metal") == "any").join(levels.drop("metal"), how="cross")
+    columns = ["csr_variant", "metal_level", "csr_factor_scaled", "uncertain"]
+    return pl.concat([exact.select(columns), for_any.select(columns)]).sort("csr_variant", "metal_level").collect()
 
 
 def _next_year_has_no_sex_condition(benefit_year: int) -> bool:

@@ -88,11 +88,10 @@ def load_year_tables(benefit_year: int, settings: ScoringSettings) -> YearTables
 
 
 def _is_proposed(benefit_year: int) -> bool:
-    import polars as pl
-
-    rows = _registry.rows("hhs_hcc/coefficients")
-    status = rows.filter(pl.col("benefit_year") == benefit_year)["status"].unique().to_list()
-    return "proposed" in status
+    try:
+        return "proposed" in _registry.rows("hhs_hcc/coefficients", year=benefit_year)["status"].to_list()
+    except TableMissing:
+        return False
 
 
 def _last_year_before(name: str, benefit_year: int) -> int | None:

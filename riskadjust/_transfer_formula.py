@@ -5,11 +5,12 @@ Everything that settles or re-settles a pool (transfers, mixes, estimates, inter
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from riskadjust._cents import sums
 
 __all__ = ["PlanArrays", "Settlement", "settle"]
 
@@ -58,11 +59,13 @@ class Settlement:
     amount: Floats
 
 
-def settle(plans: PlanArrays, admin_cost_reduction: float | Floats, state_reduction: float | Floats = 0.0) -> Settlement:
+def settle(
+    plans: PlanArrays, admin_cost_reduction: float | Floats, state_reduction: float | Floats = 0.0
+) -> Settlement:
     """Return the unrounded transfer of every plan row, with every intermediate.
 
-    ``P = sum PREM / sum b``; ``P' = P (1 - k)``; ``L = r d g``; ``R = a f d g``; ``Lbar = sum b L / sum b``; ``Rbar`` alike;
-    ``t = (L / Lbar - R / Rbar) P' (1 - q)`` dollars per billable member month; ``T = t b`` dollars.
+    ``P = sum PREM / sum b``; ``P' = P (1 - k)``; ``L = r d g``; ``R = a f d g``; ``Lbar = sum b L / sum b``;
+    ``Rbar`` alike; ``t = (L / Lbar - R / Rbar) P' (1 - q)`` dollars per billable member month; ``T = t b`` dollars.
 
     Parameters
     ----------
@@ -89,11 +92,11 @@ def settle(plans: PlanArrays, admin_cost_reduction: float | Floats, state_reduct
     present = plans.months > 0
     risk = np.where(present, plans.plrs * plans.idf * plans.gcf, np.nan)
     allowable = np.where(present, plans.av * plans.arf * plans.idf * plans.gcf, np.nan)
-    months = _sums(plans.months, plans.first)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        average = _sums(np.where(present, plans.premium, 0.0), plans.first) / months
-        mean_risk = _sums(np.where(present, plans.months * risk, 0.0), plans.first) / months
-        mean_allowable = _sums(np.where(present, plans.months * allowable, 0.0), plans.first) / months
+    months = sums(plans.months, plans.first)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        average = sums(np.where(present, plans.premium, 0.0), plans.first) / months
+        mean_risk = sums(np.where(present, plans.months * risk, 0.0), plans.first) / months
+        mean_allowable = sums(np.where(present, plans.months * allowable, 0.0), plans.first) / months
         net = average * (1.0 - np.asarray(admin_cost_reduction, dtype=np.float64))
         kept = np.broadcast_to(1.0 - np.asarray(state_reduction, dtype=np.float64), months.shape)
         difference = risk / np.repeat(mean_risk, counts) - allowable / np.repeat(mean_allowable, counts)
@@ -101,9 +104,3 @@ def settle(plans: PlanArrays, admin_cost_reduction: float | Floats, state_reduct
     usable = np.repeat((mean_risk > 0) & (mean_allowable > 0), counts)
     amount = np.where(usable, np.where(present, rate * plans.months, 0.0), np.nan)
     return Settlement(months, average, net, mean_risk, mean_allowable, risk, allowable, rate, amount)
-
-
-def _sums(values: Floats, first: NDArray[np.int64]) -> Floats:
-    flat = values.tolist()
-    edges = first.tolist()
-    return np.array([math.fsum(flat[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)], dtype=np.float64)

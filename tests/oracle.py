@@ -41,15 +41,6 @@ def installed_folder() -> Path:
     return Path(str(importlib.resources.files("data_specs") / "tables" / "hhs_hcc"))
 
 
-def text(value: Any) -> str | None:
-    """One cell as text; empty and null become None."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
 @functools.cache
 def read_csv(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Benefit year -> rows of one CSV table."""
@@ -61,19 +52,19 @@ def read_csv(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def read_parquet(path: Path, benefit_year: int) -> list[dict[str, Any]]:
-    """The rows of one benefit year of a Parquet table."""
+    """The rows of one benefit year of a Parquet table, every cell as text: numbers as printed, true, false."""
     is_of_year = pl.col("benefit_year").cast(pl.String) == str(benefit_year)
-    return pl.read_parquet(path).filter(is_of_year).to_dicts()
+    return pl.read_parquet(path).filter(is_of_year).cast(pl.String).to_dicts()
 
 
 def read_rows(folder: Path, name: str, benefit_year: int) -> list[dict[str, str | None]]:
-    """All rows of one table for one benefit year, every cell as text or None."""
+    """All rows of one table for one benefit year, every cell as text; a blank one is None."""
     as_csv = folder / f"{name}.csv"
     if as_csv.exists():
         rows = read_csv(as_csv).get(str(benefit_year), [])
     else:
         rows = read_parquet(folder / f"{name}.parquet", benefit_year)
-    return [{column: text(cell) for column, cell in row.items()} for row in rows]
+    return [{column: cell or None for column, cell in row.items()} for row in rows]
 
 
 def thousandths(published: str) -> int:

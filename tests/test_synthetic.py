@@ -7,19 +7,17 @@ import os
 import subprocess
 import sys
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from made_up import Tables, market_of
 
 from data_specs import _synthetic_assumptions as assumed
 from data_specs import synthetic_market, table, use
 from data_specs._synthetic_draws import Draws
 from data_specs.errors import InputRefused, TableMissing
-
-Tables = dict[str, pl.DataFrame]
 
 SCHEMAS = {
     "enrollees": {"enrollee_id": pl.String, "birth_date": pl.Date, "sex": pl.String},
@@ -35,8 +33,15 @@ SCHEMAS = {
         "relationship": pl.String,
         "market": pl.String,
         "issuer_id": pl.String,
+        "rating_area_id": pl.String,
+        "premium_monthly": pl.Decimal(10, 2),
     },
-    "plans": dict.fromkeys(("plan_id", "issuer_id", "state", "market", "metal_level"), pl.String),
+    "plans": {
+        **dict.fromkeys(("plan_id", "issuer_id", "state", "market", "metal_level"), pl.String),
+        "base_premium_monthly": pl.Decimal(10, 2),
+    },
+    "area_factors": {"issuer_id": pl.String, "rating_area_id": pl.String, "area_factor": pl.Float64},
+    "costs": {**dict.fromkeys(("enrollee_id", "plan_id", "csr_variant"), pl.String), "plan_paid": pl.Decimal(12, 2)},
     "diagnoses": {"enrollee_id": pl.String, "diagnosis_code": pl.String, "service_date": pl.Date},
     "drugs": {"enrollee_id": pl.String, "code_type": pl.String, "code": pl.String, "service_date": pl.Date},
 }
@@ -47,11 +52,6 @@ market = synthetic_market("TX", enrollees=2_000, seed=11)
 text = "".join(name + market[name].write_csv() for name in sorted(market))
 sys.stdout.write(hashlib.sha256(text.encode()).hexdigest())
 """
-
-
-@cache
-def market_of(enrollees: int, seed: int = 3, benefit_year: int = 2025) -> Tables:
-    return synthetic_market("NY", enrollees=enrollees, seed=seed, benefit_year=benefit_year)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_picks_follow_their_weights() -> None:
 
 
 def test_another_year_has_the_same_households() -> None:
-    this, other = market_of(2_000, benefit_year=2025), market_of(2_000, benefit_year=2026)
+    this, other = market_of(4_000), market_of(4_000, benefit_year=2026)
     born = pl.col("birth_date").dt.year()
     people = this["enrollees"].select("enrollee_id", "sex", born + 1)
     assert people.equals(other["enrollees"].select("enrollee_id", "sex", born))
@@ -154,7 +154,8 @@ def test_columns_and_types(enrollees: int) -> None:
     assert {name: dict(frame.schema) for name, frame in tables.items()} == SCHEMAS
     assert tables["enrollees"].height == enrollees
     nulls = pl.concat([f.null_count().unpivot().with_columns(table=pl.lit(name)) for name, f in tables.items()])
-    assert nulls.filter((pl.col("value") > 0) & (pl.col("variable") != "subscriber_id")).height == 0
+    may_be_null = pl.col("variable").is_in(["subscriber_id", "premium_monthly"])
+    assert nulls.filter((pl.col("value") > 0) & ~may_be_null).height == 0
 
 
 def test_keys(market: Tables) -> None:
@@ -168,7 +169,7 @@ def test_keys(market: Tables) -> None:
         assert set(market[name]["enrollee_id"]) <= set(enrollees["enrollee_id"])
         assert market[name].is_unique().all()
     assert plans["plan_id"].is_unique().all()
-    assert plans["plan_id"].str.contains("^0[0-9]{4}NY[0-9]{7}$").all()
+    assert plans["plan_id"].str.contains("^0[0-9]{4}OH[0-9]{7}$").all()
     assert (plans["plan_id"].str.slice(0, 5) == plans["issuer_id"]).all()
     columns = ["plan_id", "issuer_id", "market", "metal_level"]
     assert spans.select(columns).unique().join(plans, on=columns, how="anti").height == 0
@@ -179,6 +180,8 @@ def test_order_of_rows(market: Tables) -> None:
         "enrollees": ["enrollee_id"],
         "spans": ["enrollee_id", "span_start"],
         "plans": ["plan_id"],
+        "area_factors": ["issuer_id", "rating_area_id"],
+        "costs": ["enrollee_id", "plan_id", "csr_variant"],
         "diagnoses": ["enrollee_id", "service_date", "diagnosis_code"],
         "drugs": ["enrollee_id", "service_date", "code_type", "code"],
     }
@@ -190,7 +193,9 @@ def test_policies(market: Tables, members: pl.DataFrame) -> None:
     spans = market["spans"]
     assert spans["relationship"].is_in(["self", "spouse", "child"]).all()
     assert ((spans["relationship"] == "self") == spans["subscriber_id"].is_null()).all()
-    per_person = spans.group_by("enrollee_id").agg(pl.col("policy_id", "relationship", "issuer_id").n_unique())
+    per_person = spans.group_by("enrollee_id").agg(
+        pl.col("policy_id", "relationship", "issuer_id", "rating_area_id").n_unique()
+    )
     assert (per_person.drop("enrollee_id").to_numpy() == 1).all()
     policies = members.group_by("policy_id").agg(
         size=pl.len(),
@@ -199,8 +204,7 @@ def test_policies(market: Tables, members: pl.DataFrame) -> None:
         named=pl.col("subscriber_id").drop_nulls().unique(),
         subscriber=pl.col("enrollee_id").filter(pl.col("relationship") == "self").first(),
     )
-    assert policies["size"].is_between(1, 5).all()
-    assert set(policies["size"].unique()) == {1, 2, 3, 4, 5}
+    assert set(policies["size"].unique()) == {1, 2, 3, 4, 5, 6, 7}
     assert (policies["subscribers"] == 1).all()
     assert (policies["spouses"] <= 1).all()
     named = policies.filter(pl.col("size") > 1).explode("named", empty_as_null=True)
@@ -212,7 +216,7 @@ def test_policies(market: Tables, members: pl.DataFrame) -> None:
 
 @pytest.mark.parametrize("benefit_year", [2024, 2025])
 def test_spans_lie_in_the_year_and_never_overlap(benefit_year: int) -> None:
-    tables = market_of(3_000, benefit_year=benefit_year)
+    tables = market_of(4_000, benefit_year=benefit_year)
     spans = tables["spans"].join(tables["enrollees"], on="enrollee_id", validate="m:1", maintain_order="left")
     assert (spans["span_start"] <= spans["span_end"]).all()
     assert spans["span_start"].min() == date(benefit_year, 1, 1)
@@ -249,8 +253,12 @@ def test_part_years_changes_and_gaps_all_occur(market: Tables) -> None:
     assert (~same_plan).sum() > 100
     assert (same_plan & ~same_variant).sum() > 100
     assert (gap > 0).sum() > 50
-    # Nothing is split without a reason.
-    assert ((gap > 0) | ~same_plan | ~same_variant).all()
+    # Nothing is split without a reason: the last one is a birth in the policy, which changes its premium.
+    born = market["enrollees"].filter(pl.col("birth_date") >= date(2025, 1, 1)).join(spans, on="enrollee_id")
+    births = born.select("policy_id", span_start="birth_date").unique()
+    other = seconds.filter((gap <= 0) & same_plan & same_variant)
+    assert other.height > 20
+    assert other.join(births, on=["policy_id", "span_start"], how="anti").height == 0
     full = spans.filter((pl.col("span_start") == date(2025, 1, 1)) & (pl.col("span_end") == date(2025, 12, 31)))
     assert 0.5 < full.height / 20_000 < 0.8
 
@@ -455,7 +463,8 @@ def test_scores_look_like_a_market(market: Tables) -> None:
     )
     scores = result.scores
     assert set(scores["model"]) == {"adult", "child", "infant"}
-    assert 0.95 < scores.filter(model="adult")["score_silver"].mean() < 1.7
+    assert 1.1 < scores.filter(model="adult")["score_silver"].mean() < 1.5
+    assert 1.0 < scores["csr_adjusted_score"].mean() < 1.4
     assert scores["csr_adjusted_score"].null_count() == 0
     assert result.counts.select((pl.col("rejected") == 0).all()).item()
 
@@ -465,7 +474,7 @@ def test_scores_look_like_a_market(market: Tables) -> None:
 
 @pytest.mark.parametrize("enrollees", [1, 2, 3, 10])
 def test_small_markets_are_whole(enrollees: int) -> None:
-    for seed in range(4):
+    for seed in range(2):
         tables = synthetic_market("VT", enrollees=enrollees, seed=seed)
         assert tables["enrollees"].height == enrollees
         spans = tables["spans"]
@@ -475,7 +484,7 @@ def test_small_markets_are_whole(enrollees: int) -> None:
 
 
 def test_year_with_29_february() -> None:
-    tables = market_of(20_000, benefit_year=2024)
+    tables = market_of(4_000, benefit_year=2024)
     assert date(2024, 2, 29) in set(tables["diagnoses"]["service_date"])
     birthdays = tables["enrollees"].filter(
         (pl.col("birth_date").dt.month() == 2) & (pl.col("birth_date").dt.day() == 29)
@@ -526,6 +535,13 @@ def test_year_without_tables_names_the_table(benefit_year: int) -> None:
         ({"seed": None}, "seed is of type NoneType"),
         ({"benefit_year": "2025"}, "benefit_year is of type str"),
         ({"benefit_year": 1999}, "benefit_year 1999 is out of range"),
+        ({"markets": ()}, "one or more of individual, small_group"),
+        ({"markets": "individual"}, "markets 'individual'"),
+        ({"markets": ("individual", "large_group")}, "each once"),
+        ({"markets": ("individual", "individual")}, "each once"),
+        ({"markets": ("individual", 2)}, "are not known"),
+        ({"markets": None}, "markets None"),
+        ({"enrollees": 60_000_000, "markets": ("individual", "small_group")}, "at most 99999999 in all"),
     ],
 )
 def test_bad_arguments_are_refused(changed: dict[str, object], words: str) -> None:
@@ -544,6 +560,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 @pytest.mark.slow
 def test_a_million_people_have_about_ten_million_diagnoses() -> None:
-    tables = synthetic_market("NY", enrollees=1_000_000, seed=1)
+    tables = synthetic_market("OH", enrollees=1_000_000, seed=1)
     assert tables["enrollees"]["enrollee_id"].n_unique() == 1_000_000
     assert 8_000_000 < tables["diagnoses"].height < 13_000_000
+    assert 20 < tables["costs"].filter(pl.col("plan_paid") > 1_000_000).height < 200
