@@ -301,8 +301,9 @@ def family_charges(
 
     ``multiplier = tier (x option) + further adults x one_adult``. Subscriber and spouse make the tier's adults. A child
     is below 26, with New York's option below 30 (which loads the tier only). Anyone else, by age or relation, is one
-    further adult. Without a spouse or anyone of 21 or more only children are covered (``child_only``). An unknown
-    relationship is judged by age; a policy that then has no adult has its oldest member as one.
+    further adult. Without a spouse or anyone of 21 or more only children are covered (``child_only``); where a state
+    has no such tier, a subscriber of ``rules.adult_subscriber_age`` is an adult. An unknown relationship is judged by
+    age; a policy that then has no adult has its oldest member as one.
 
     Parameters
     ----------
@@ -333,7 +334,10 @@ def family_charges(
     order, place = oldest_first(policy, births, tie)
     is_oldest = np.zeros(len(policy), bool)
     is_oldest[order[place == 0]] = True
-    only_children = per_policy((relationship == SPOUSE) | (ages >= rules.child_below_age)) == 0
+    is_grown = (relationship == SPOUSE) | (ages >= rules.child_below_age)
+    if rules.adult_subscriber_age is not None and not tiers.millionths[TIERS.index("child_only")]:
+        is_grown |= (relationship == SELF) & (ages >= rules.adult_subscriber_age)
+    only_children = per_policy(is_grown) == 0
     limit = rules.option_child_below_age if tiers.has_option else rules.tier_child_below_age
     is_child = (relationship == CHILD) & (ages < limit)
     is_child |= (relationship == UNKNOWN) & (ages < rules.tier_child_below_age)

@@ -38,6 +38,9 @@ class RatingRules:
         Below this age a child stays a child of a family tier (26).
     option_child_below_age : int
         The same where a state's option for young adults is in force (30, New York).
+    adult_subscriber_age : int or None
+        From this age a subscriber counts as an adult where a state publishes no child-only tier; None: no such row, and
+        nobody below `child_below_age` does.
     uncertain : frozenset of str
         The fields whose row is marked uncertain.
     """
@@ -46,6 +49,7 @@ class RatingRules:
     most_children: int
     tier_child_below_age: int
     option_child_below_age: int
+    adult_subscriber_age: int | None = None
     uncertain: frozenset[str] = frozenset()
 
 
@@ -54,7 +58,9 @@ _RULE_NAMES = {
     "most_children": "children_charged_per_policy_max",
     "tier_child_below_age": "family_tier_child_below_age",
     "option_child_below_age": "ny_age29_option_below_age",
+    "adult_subscriber_age": "family_tier_adult_subscriber_age",
 }
+_MAY_BE_ABSENT = ("adult_subscriber_age",)
 
 
 def rating_rules() -> RatingRules:
@@ -77,6 +83,8 @@ def rating_rules() -> RatingRules:
     uncertain = set()
     for field, rule in _RULE_NAMES.items():
         rows = frame.filter(frame["rule"] == rule)
+        if rows.height == 0 and field in _MAY_BE_ABSENT:
+            continue
         if rows.height == 0:
             raise TableMissing(
                 f"rating/rating_rules has no row for {rule}",

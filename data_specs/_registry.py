@@ -156,14 +156,14 @@ def rows(name: str, *, year: int | None = None, revision: str | None = None) -> 
     if year is not None and (isinstance(year, bool) or not hasattr(year, "__index__")):
         raise _setting_refused("year", year, "a whole number", "2025")
     contract = _contract(name)
-    frame = _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
     if year is None:
-        return frame
-    if frame is _installed_rows(name, None):
-        chosen = _installed_year(name, int(year))
+        return _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
+    if revision is None:
+        chosen = _year_in_use(contract, int(year))
     else:
-        chosen = rows_of_year(frame, contract, int(year))
+        chosen = rows_of_year(_rows_kept(name, revision), contract, int(year))
     if chosen.height == 0:
+        frame = _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
         raise TableMissing(
             f"table {name!r} has no rows for {year}",
             where=contract.title,
@@ -207,6 +207,20 @@ def _rows_in_use(contract: Contract) -> pl.DataFrame:
     if frame is None:
         raise TableMissing(f"table {name!r} is described but holds no rows", remedy="add it with `poolwise tables add`")
     return frame
+
+
+def _year_in_use(contract: Contract, year: int) -> pl.DataFrame:
+    """Return the rows of one year of :func:`_rows_in_use`: those of one supplier, no other year is looked at."""
+    name = contract.full_name
+    for folder in reversed(overlays()):
+        added = _overlay_rows(folder, name)
+        if added is not None:
+            chosen = rows_of_year(added, contract, year)
+            if chosen.height or not contract.year_column:
+                return chosen
+    if _installed_rows(name, None) is not None:
+        return _installed_year(name, year)
+    return rows_of_year(_rows_in_use(contract), contract, year)
 
 
 def _rows_kept(name: str, revision: str) -> pl.DataFrame:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from riskadjust._explain import explain, explain_diy
     from riskadjust._high_cost import HighCostRiskPool, high_cost_risk_pool
     from riskadjust._marginal import marginal_revenue, marginal_transfers
+    from riskadjust._mix import mix
+    from riskadjust._mix_run import Mixes
     from riskadjust._named_mix import named_mix, named_mixes
     from riskadjust._plan_risk import PlanRisk, PlanRiskWarning, plan_risk, plan_risk_report
     from riskadjust._plan_risk_settings import PlanRiskSettings
@@ -26,6 +28,7 @@ __all__ = [
     "Estimate",
     "HighCostRiskPool",
     "Interval",
+    "Mixes",
     "PlanRisk",
     "PlanRiskSettings",
     "PlanRiskWarning",
@@ -41,6 +44,7 @@ __all__ = [
     "high_cost_risk_pool",
     "marginal_revenue",
     "marginal_transfers",
+    "mix",
     "named_mix",
     "named_mixes",
     "plan_risk",
@@ -58,6 +62,7 @@ _HOMES = {
     "Estimate": "riskadjust._estimates",
     "HighCostRiskPool": "riskadjust._high_cost",
     "Interval": "riskadjust._bootstrap",
+    "Mixes": "riskadjust._mix_run",
     "PlanRisk": "riskadjust._plan_risk",
     "PlanRiskSettings": "riskadjust._plan_risk_settings",
     "PlanRiskWarning": "riskadjust._plan_risk",
@@ -73,6 +78,7 @@ _HOMES = {
     "high_cost_risk_pool": "riskadjust._high_cost",
     "marginal_revenue": "riskadjust._marginal",
     "marginal_transfers": "riskadjust._marginal",
+    "mix": "riskadjust._mix",
     "named_mix": "riskadjust._named_mix",
     "named_mixes": "riskadjust._named_mix",
     "plan_risk": "riskadjust._plan_risk",

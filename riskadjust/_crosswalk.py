@@ -184,7 +184,10 @@ def _flags(
     if settings.unknown_fiscal_year == "carry":
         second = np.where(unknown, first, second)
     uncertain = (frame["verification"] == "uncertain").to_numpy() | carried_table
-    return VALID_FIRST * first + VALID_SECOND * (second > 0) + SECOND_CARRIED * unknown + ROW_UNCERTAIN * uncertain
+    flags: np.ndarray = (
+        VALID_FIRST * first + VALID_SECOND * (second > 0) + SECOND_CARRIED * unknown + ROW_UNCERTAIN * uncertain
+    )
+    return flags
 
 
 def _range(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

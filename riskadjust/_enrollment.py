@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from riskadjust._findings import Findings
     from riskadjust._model import YearModel
 
-__all__ = ["Enrollment", "accepted_enrollees", "arrange_enrollment", "birthdays"]
+__all__ = ["Enrollment", "accepted_enrollees", "arrange_enrollment", "birthdays", "checked_spans", "variant_index"]
 
 OLDEST = 120
 _LEAP_DAY = 59  # 29 February, counted from 0
@@ -171,7 +171,7 @@ def arrange_enrollment(
     table = "enrollment_spans"
     settings = model.settings
     findings.table(table, spans.height)
-    own = _checked_spans(enrollees, spans, model.benefit_year, findings)
+    own = checked_spans(enrollees, spans, model.benefit_year, findings)
     births = days_of(enrollees["birth_date"])
     own = _span_groups.in_order(own)
     own = _span_groups.without_overlaps(own, spans, findings, settings.person_scope)
@@ -275,7 +275,7 @@ def with_csr_factor(variants: pl.DataFrame, model: YearModel) -> pl.DataFrame:
     )
 
 
-def _checked_spans(
+def checked_spans(
     enrollees: pl.DataFrame, spans: pl.DataFrame, benefit_year: int, findings: Findings
 ) -> _span_groups.Spans:
     """Return usable spans as arrays: owner, days clipped to the year, plan variant; refuse the rest by rule."""
@@ -283,7 +283,7 @@ def _checked_spans(
     first = datetime.date(benefit_year, 1, 1).toordinal() - _EPOCH
     last = datetime.date(benefit_year, 12, 31).toordinal() - _EPOCH
     start, end = (_span_days(spans, column) for column in ("span_start", "span_end"))
-    variant, variant_rule, variants = _variant_index(spans)
+    variant, variant_rule, variants = variant_index(spans)
     nobody = enrollees.height
     owner = numbers_among(_frames.text_column(spans, table, "enrollee_id"), enrollees["enrollee_id"], nobody)
     free = np.ones(spans.height, bool)
@@ -325,7 +325,7 @@ def days_of(dates: pl.Series) -> np.ndarray:
     return days
 
 
-def _variant_index(spans: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
+def variant_index(spans: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
     """Return each span's plan variant, the number of the rule it breaks (-1: none), and the sorted variants.
 
     Plan ids of 14, 16 and 17 characters are accepted and split; ids are text and keep their zeros.
@@ -348,8 +348,8 @@ def _variant_index(spans: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.Data
     variants = raw.lazy().filter(pl.col("rule") < 0).select(key).unique().sort(key, nulls_last=False).collect()
     numbered = variants.lazy().with_row_index("number")
     found = raw.lazy().join(numbered, on=key, how="left", nulls_equal=True, maintain_order="left")
-    number = found.select(pl.col("number").cast(pl.Int64).fill_null(-1)).collect().to_series()
-    return number.to_numpy()[row_key], raw["rule"].to_numpy()[row_key], variants
+    places = found.select(pl.col("number").cast(pl.Int64).fill_null(-1)).collect().to_series()
+    return places.to_numpy()[row_key], raw["rule"].to_numpy()[row_key], variants
 
 
 def _distinct_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -138,13 +138,12 @@ def high_cost_risk_pool(
     --------
     One claimant of 1.5 million: payment 300,000, rate 300,000 / 200 million = 0.0015.
 
-    >>> import polars as pl
-    >>> from riskadjust._high_cost import high_cost_risk_pool
+    >>> import polars as pl, riskadjust
     >>> claims = pl.DataFrame({"issuer_id": ["11111"], "risk_pool": ["individual"], "enrollee_id": ["E1"],
     ...     "plan_paid": [1_500_000]})
     >>> premiums = pl.DataFrame({"issuer_id": ["11111", "22222"], "risk_pool": ["individual"] * 2,
     ...     "premium": [50_000_000, 150_000_000]})
-    >>> result = high_cost_risk_pool(claims, premiums, benefit_year=2022)
+    >>> result = riskadjust.high_cost_risk_pool(claims, premiums, benefit_year=2022)
     >>> [str(net) for net in result.issuers["net"]]
     ['225000.00', '-225000.00']
     """

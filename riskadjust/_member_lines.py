@@ -166,7 +166,9 @@ def _rating_ages(
         fits = is_said & (priced <= spans.start) & (priced >= spans.start - _LONGEST_PLAN_YEAR)
         findings.note("PLR-019", TABLE, int((is_said & ~fits & ~covered.out).sum()))
         first = np.where(fits, priced, first)
-    # Cover before birth is noted by MEM-011; the age is then 0.
+    # Cover before birth counts at age 0.
+    is_unborn = (births > spans.start) & ~covered.out
+    findings.note("MEM-011", "enrollees", len(np.unique(spans.owner[is_unborn])), "warn")
     return np.maximum(completed_years(births, first, settings.leap_birthday), 0)
 
 

@@ -155,7 +155,7 @@ def _keys(given: pl.DataFrame, people: pl.DataFrame, covered: CoveredSpans) -> t
 
     nobody = people.height
     owner = numbers_among(_frames.text_column(given, TABLE, "enrollee_id"), people["enrollee_id"], nobody)
-    number, _, variants = _enrollment._variant_index(given)
+    number, _, variants = _enrollment.variant_index(given)
     known = covered.spans.variants.with_row_index("known")
     found = variants.join(known, on=list(KEY[1:]), how="left", nulls_equal=True, maintain_order="left", validate="m:1")
     at = np.append(found["known"].cast(pl.Int64).fill_null(-1).to_numpy(), -1)[number]

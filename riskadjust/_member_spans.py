@@ -63,7 +63,7 @@ def covered_spans(
 ) -> CoveredSpans:
     """Return the spans that scoring accepts (same rules, same order) and whose plan is among the plans."""
     findings.table(TABLE, source.height)
-    own = _enrollment._checked_spans(people, source, benefit_year, findings)
+    own = _enrollment.checked_spans(people, source, benefit_year, findings)
     own = _span_groups.in_order(own)
     own = _span_groups.without_overlaps(own, source, findings, "issuer_market")
     plan, rule = _plan_of_variant(own.variants, plans)

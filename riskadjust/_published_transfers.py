@@ -50,8 +50,8 @@ def published_residuals(benefit_year: int | None = None) -> pl.DataFrame:
 
     Examples
     --------
-    >>> from riskadjust._published_transfers import published_residuals
-    >>> residuals = published_residuals()["residual"]
+    >>> import riskadjust
+    >>> residuals = riskadjust.published_residuals()["residual"]
     >>> str(residuals.min()), str(residuals.max())
     ('-0.49', '0.38')
     """

@@ -53,6 +53,8 @@ class PlanTable:
         [state,] risk_pool, issuer_id, in the order of the rows.
     issuer_first, issuer_pool : array of int
         Position of the first row of each issuer within its risk pool (and the number of rows); the pool of each.
+    uncertain_metals : dict
+        Metal level -> rows with months that took a figure of it that is marked uncertain.
     """
 
     frame: pl.DataFrame
@@ -62,6 +64,7 @@ class PlanTable:
     issuers: pl.DataFrame
     issuer_first: Rows
     issuer_pool: Rows
+    uncertain_metals: dict[str, int]
 
     @property
     def has_months(self) -> Mask:
@@ -112,6 +115,7 @@ def plan_table(frame: pl.DataFrame, row: Rows, benefit_year: int, findings: Find
         issuers=frame[issuer_first[:-1], [*key_columns(frame), "issuer_id"]],
         issuer_first=issuer_first,
         issuer_pool=np.searchsorted(first, issuer_first[:-1], side="right") - 1,
+        uncertain_metals=_uncertain_rows(frame, code, metals, numbers["months"] > 0),
     )
 
 
@@ -159,11 +163,22 @@ def _seen(frame: pl.DataFrame, keys: list[str], codes: dict[str, int]) -> pl.Dat
     )
 
 
+def _uncertain_rows(frame: pl.DataFrame, code: Rows, metals: _MetalFigures, present: Mask) -> dict[str, int]:
+    took = np.zeros(frame.height, dtype=bool)
+    for column in ("av", "idf"):
+        took |= frame[column].is_null().to_numpy() if column in frame.columns else True
+    counts = {
+        level: int(np.count_nonzero((code == metals.codes[level]) & took & present)) for level in metals.uncertain
+    }
+    return {level: n for level, n in counts.items() if n}
+
+
 @dataclass(frozen=True)
 class _MetalFigures:
-    """Metal level -> code, and the figures of each code."""
+    """Metal level -> code, the figures of each code, and the levels whose figures are uncertain."""
 
     codes: dict[str, int]
+    uncertain: list[str]
     av: NDArray[np.float64]
     idf: NDArray[np.float64]
 
@@ -180,7 +195,7 @@ class _MetalFigures:
         codes = {str(row["metal_level"]): i for i, row in enumerate(rows)}
         codes |= {level: codes[base] for level, base in _SETTLES_AS.items() if base in codes and level not in codes}
         av, idf = (np.array([row[c] for row in rows]) for c in ("transfer_av", "induced_demand_factor"))
-        return cls(codes, av, idf)
+        return cls(codes, [str(row["metal_level"]) for row in rows if row["verification"] == "uncertain"], av, idf)
 
 
 def _numbers(

@@ -179,13 +179,12 @@ def transfers(
     --------
     Two silver plans that differ in risk alone: P = 400, Lbar = 1.08 x 1.03, t = (1.20 / 1.08 - 1) 400 = 44.44.
 
-    >>> import polars as pl
-    >>> from riskadjust._transfers import transfers
+    >>> import polars as pl, riskadjust
     >>> rows = pl.DataFrame({"risk_pool": ["individual"] * 2, "issuer_id": ["11111", "22222"],
     ...     "plan_id": ["A", "B"], "rating_area_id": ["1", "1"], "metal_level": ["silver"] * 2,
     ...     "billable_member_months": [12000, 8000], "premium": [4_800_000, 3_200_000], "plrs": [1.2, 0.9],
     ...     "arf": [1.5, 1.5], "gcf": [1.0, 1.0]})
-    >>> result = transfers(rows, benefit_year=2016)
+    >>> result = riskadjust.transfers(rows, benefit_year=2016)
     >>> [str(amount) for amount in result.issuers["transfer"]]
     ['533333.33', '-533333.33']
     """
@@ -278,10 +277,18 @@ def _result(work: Work, charges: DefaultCharges | None, parameters: Parameters, 
         rejected=findings.refused(),
         counts=findings.counts(),
         settings=parameters.frame(),
-        uncertain=parameters.uncertain(),
+        uncertain=_uncertain(table, parameters),
         tables=sorted({PARAMETER_TABLE, METAL_TABLE, MERGED_TABLE}),
         benefit_year=parameters.benefit_year,
     )
+
+
+def _uncertain(table: PlanTable, parameters: Parameters) -> pl.DataFrame:
+    import polars as pl
+
+    found = parameters.uncertain()
+    lines = [(METAL_TABLE, level, "risk and allowable of plan rows", n) for level, n in table.uncertain_metals.items()]
+    return pl.concat([found, pl.DataFrame(lines, schema=found.schema, orient="row")]) if lines else found
 
 
 def _note_moves(work: Work, issuers: pl.DataFrame, parameters: Parameters, findings: Findings) -> None:

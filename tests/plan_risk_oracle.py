@@ -42,8 +42,10 @@ def holds(row: dict[str, str], year: int) -> bool:
     return int(first) <= year <= int(last)
 
 
-def rule(name: str) -> int:
-    return int(next(r["value"] for r in table("rating", "rating_rules") if r["rule"] == name))
+def rule(name: str, absent: int | None = None) -> int:
+    """A figure of the rating rules; one that need not be there has a stand-in."""
+    found = [int(r["value"]) for r in table("rating", "rating_rules") if r["rule"] == name]
+    return found[0] if found or absent is None else absent
 
 
 @functools.cache
@@ -156,7 +158,9 @@ def charges_by_tier(members: list[Span], ages: dict[int, int], tier: dict[str, F
     rider = tier.get("age29_rider_multiplier")
     top = rule("ny_age29_option_below_age") if rider else limit
     adult_age = rule("child_rating_below_age")
-    if not any(s.relationship == "spouse" or ages[id(s)] >= adult_age for s in members):
+    alone_from = adult_age if "child_only" in tier else rule("family_tier_adult_subscriber_age", absent=adult_age)
+    needed = {id(s): alone_from if s.relationship == "self" else adult_age for s in members}
+    if not any(s.relationship == "spouse" or ages[id(s)] >= needed[id(s)] for s in members):
         adults, children = [], members
     else:
         children = [

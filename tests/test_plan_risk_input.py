@@ -247,7 +247,9 @@ def test_two_subscribers_of_one_policy_on_one_day_are_quarantined():
 
 def test_days_before_birth_count_at_age_0():
     book = clean().person("B", date(2025, 3, 1), 0.5).span("B", "policy clean", "child")
-    assert book.run().lines.filter(enrollee_id="B")["rating_age"].item() == 0
+    report = book.run()
+    assert report.lines.filter(enrollee_id="B")["rating_age"].item() == 0
+    assert noticed(report) == {"MEM-011": 1}
 
 
 @pytest.mark.parametrize("column", ["is_subscriber", "subscriber_id"])

@@ -1,6 +1,7 @@
 """Composition of a policy: ages, member months, who is charged, family tiers, age curves, rating areas."""
 
 import calendar
+import dataclasses
 import random
 from datetime import date, timedelta
 from fractions import Fraction
@@ -192,8 +193,8 @@ def test_policies_side_by_side_are_judged_alone():
 # ---------------------------------------------------------------------------------------------------- family tiers
 
 
-def family(state, members, market="individual", year=2025, counted=1):
-    """Tier, multiplier, charged members and share of one policy; members are (relationship, age)."""
+def family(state, members, market="individual", year=2025, counted=1, **rules):
+    """Tier, multiplier, charged members and use of the option of one policy; members are (relationship, age)."""
     relationship, ages = (np.array(c) for c in zip(*members, strict=True))
     tiers = policy.family_tiers(state, market, year)
     size = len(ages)
@@ -204,7 +205,7 @@ def family(state, members, market="individual", year=2025, counted=1):
         -365 * ages,
         np.arange(size),
         tiers=tiers,
-        rules=policy.rating_rules(),
+        rules=dataclasses.replace(policy.rating_rules(), **rules),
         children_counted=counted,
     )
     assert len(set(found.millionths.tolist())) == len(set(found.sharers.tolist())) == len(set(found.tier.tolist())) == 1
@@ -268,6 +269,23 @@ def test_a_child_only_policy_has_no_tier_in_vermont():
     assert (tier, multiplier) == ("child_only", 0)
 
 
+@pytest.mark.parametrize(
+    ("state", "members", "from_age", "found"),
+    [
+        ("VT", [(SELF, 19)], 18, ("one_adult", "1", [1])),
+        ("VT", [(SELF, 19)], None, ("child_only", "0", [1])),
+        ("VT", [(SELF, 17)], 18, ("child_only", "0", [1])),
+        ("VT", [(SELF, 18), (CHILD, 1), (CHILD, 2)], 18, ("one_adult_children", "1.93", [1, 0, 1])),
+        ("VT", [(CHILD, 19)], 18, ("child_only", "0", [1])),
+        ("NY", [(SELF, 19)], 18, ("child_only", "0.412", [1])),  # New York has a tier for it
+    ],
+)
+def test_young_subscribers_where_there_is_no_child_only_tier(state, members, from_age, found):
+    tier, multiplier, is_charged = found
+    expected = (tier, Fraction(multiplier), [bool(c) for c in is_charged])
+    assert family(state, members, adult_subscriber_age=from_age)[:3] == expected
+
+
 @pytest.mark.parametrize(("counted", "is_charged"), [(0, [1, 0, 0]), (1, [1, 1, 0]), (2, [1, 1, 1])])
 def test_children_counted_in_a_tier(counted, is_charged):
     assert family("NY", [(SELF, 40), (CHILD, 9), (CHILD, 3)], counted=counted)[2] == [bool(c) for c in is_charged]
@@ -321,8 +339,8 @@ def test_age_curves(state, market, year, curve_id, by_age):
 def test_every_state_and_market_has_a_curve_in_every_year_from_2014():
     assigned = data_specs.table("rating/age_curve_assignment", year=2014).select("state", "market").rows()
     assert len(assigned) == 102
-    for year in (2014, 2017, 2018, 2026):
-        assert {len(policy.age_curve(s, m, year).millionths) for s, m in assigned[:: 1 + 6 * (year != 2014)]} == {65}
+    for year in (2014, 2026):
+        assert {len(policy.age_curve(s, m, year).millionths) for s, m in assigned[:: 1 + 10 * (year != 2014)]} == {65}
 
 
 @pytest.mark.parametrize(("state", "year"), [("PR", 2025), ("TX", 2013), ("tx", 2025)])
@@ -351,7 +369,24 @@ def with_value(column, key, value):
 def test_rules_come_from_the_tables(tmp_path):
     with overlay(tmp_path, "rating_rules", with_value("value", "children_charged_per_policy_max", "5")):
         assert policy.rating_rules().most_children == 5
-    assert policy.rating_rules() == policy.RatingRules(21, 3, 26, 30, frozenset({"option_child_below_age"}))
+    rules = policy.rating_rules()
+    fields = ("child_below_age", "most_children", "tier_child_below_age", "option_child_below_age")
+    assert [getattr(rules, name) for name in fields] == [21, 3, 26, 30]
+    assert "option_child_below_age" in rules.uncertain
+
+
+def test_the_age_of_adult_subscribers_is_read_where_there_is_a_row(tmp_path):
+    def with_row(frame):
+        row = frame.head(1).with_columns(
+            rule=pl.lit("family_tier_adult_subscriber_age"), value=pl.lit("18"), unit=pl.lit("years")
+        )
+        return pl.concat([frame.filter(pl.col("rule") != "family_tier_adult_subscriber_age"), row])
+
+    without = lambda frame: frame.filter(pl.col("rule") != "family_tier_adult_subscriber_age")  # noqa: E731
+    with overlay(tmp_path, "rating_rules", with_row):
+        assert policy.rating_rules().adult_subscriber_age == 18
+    with overlay(tmp_path, "rating_rules", without):
+        assert policy.rating_rules().adult_subscriber_age is None
 
 
 def test_a_rule_without_a_row_or_with_a_fraction_is_refused(tmp_path):

@@ -34,7 +34,7 @@ ROWS = {
     "ptc_repayment_caps": 86,
     "rating_area_counts": 102,
     "rating_area_map": 6_169,
-    "rating_rules": 7,
+    "rating_rules": 8,  # seven as published, and our reading of a subscriber of 18 where no child-only tier exists
     "state_market_rules": 102,
     "tobacco_limits": 102,
 }

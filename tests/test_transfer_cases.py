@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 from cases.transfers import reading
 
-from riskadjust._high_cost import high_cost_risk_pool
-from riskadjust._transfers import Transfers, transfers
+from riskadjust import Transfers, high_cost_risk_pool, transfers
 
 BY_PLAN = {"transfer_pmpm": "transfer_pmpm", "plan_transfer": "transfer", "plan_user_fee": "user_fee"}
 BY_ISSUER = {"issuer_transfer": "transfer"} | {

@@ -12,8 +12,7 @@ import pytest
 import transfers_oracle as twin
 
 from data_specs import table
-from riskadjust._published_transfers import published_residuals
-from riskadjust._transfers import Transfers, transfers
+from riskadjust import Transfers, published_residuals, transfers
 
 K = Fraction("0.14")
 NUMBERS = ("billable_member_months", "premium", "plrs", "arf", "gcf")

@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+import data_specs
 from data_specs.errors import InputRefused, SettingRefused, TableMissing
+from riskadjust import Transfers, transfers
 from riskadjust._transfer_settings import Parameters, PoolName
-from riskadjust._transfers import Transfers, transfers
 
 ROWS: list[dict[str, Any]] = [
     {"state": "GA", "market": "individual", "risk_pool": "individual", "issuer_id": issuer, "plan_id": plan}
@@ -39,7 +40,7 @@ def settled(rows: pl.DataFrame, year: int = 2022, **more: Any) -> Transfers:
 def test_the_clean_rows_settle():
     result = settled(frame())
     assert result.findings.height == 0
-    assert result.issuers["transfer"].to_list() == [Decimal("10347.76"), Decimal("-6942.26"), Decimal("-3405.51")]
+    assert result.issuers["transfer"].to_list() == [Decimal("9976.78"), Decimal("-5136.37"), Decimal("-4840.42")]
     assert result.counts.rows() == [("plan_rows", 4, 4, 0)]
 
 
@@ -451,3 +452,26 @@ def test_a_year_without_parameters():
     assert partly.pools["admin_cost_reduction"].to_list() == [0.1]
     with pytest.raises(TableMissing, match="none was given for AL"):
         settled(frame(more=(ROWS[0] | {"state": "AL"},)), 2031, settings={"admin_cost_reduction": {"GA": 0.1}})
+
+
+def test_a_new_year_is_a_change_of_tables(tmp_path):
+    """2031 from a folder of the reader's own: another cut, another value of gold, marked uncertain."""
+    folder = tmp_path / "transfers"
+    folder.mkdir()
+    parameters = data_specs.table("transfers/program_parameters").filter(parameter="admin_cost_reduction").tail(1)
+    new = parameters.with_columns(
+        first_benefit_year=2031, last_benefit_year=2031, value=0.2, verification=pl.lit("verified")
+    )
+    new.write_csv(folder / "program_parameters.csv")
+    gold = pl.col("metal_level") == "gold"
+    data_specs.table("transfers/metal_av_idf").with_columns(
+        transfer_av=pl.when(gold).then(0.85).otherwise("transfer_av"),
+        verification=pl.when(gold).then(pl.lit("uncertain")).otherwise("verification"),
+    ).write_csv(folder / "metal_av_idf.csv")
+    with data_specs.use(tmp_path):
+        result = settled(frame(), 2031)
+    assert result.pools["admin_cost_reduction"].to_list() == [0.2]
+    assert result.plans["av"].to_list() == [0.7, 0.85, 0.6, 0.7]
+    assert result.uncertain.rows() == [("transfers/metal_av_idf", "gold", "risk and allowable of plan rows", 1)]
+    with pytest.raises(TableMissing):
+        settled(frame(), 2031)

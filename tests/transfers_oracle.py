@@ -134,7 +134,7 @@ def random_market(seed: int, name: str) -> list[dict[str, Any]]:
     scale = draw.choice([30, 900, 40_000, 3_000_000])  # thirtieths
     rows = []
     for issuer in range(draw.randint(1, 6)):
-        for plan in range(draw.randint(1, 5)):
+        for plan in range(draw.randint(1, 3)):
             metal = draw.choice(metals)
             for area in draw.sample(areas, draw.randint(1, len(areas))):
                 thirtieths = 0 if draw.random() < 0.05 else draw.randint(1, scale)
