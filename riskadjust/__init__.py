@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from riskadjust._bootstrap import Interval, bootstrap_transfers
     from riskadjust._claims import ClaimSettings, Selection, select_claims
-    from riskadjust._diy import score_diy
+    from riskadjust._diy import DiyTables, read_diy, score_diy
     from riskadjust._estimates import Estimate, estimate_transfers
     from riskadjust._explain import explain, explain_diy
     from riskadjust._high_cost import HighCostRiskPool, high_cost_risk_pool
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClaimSettings",
+    "DiyTables",
     "Estimate",
     "HighCostRiskPool",
     "Interval",
@@ -50,6 +51,7 @@ __all__ = [
     "plan_risk",
     "plan_risk_report",
     "published_residuals",
+    "read_diy",
     "score",
     "score_diy",
     "score_files",
@@ -59,6 +61,7 @@ __all__ = [
 
 _HOMES = {
     "ClaimSettings": "riskadjust._claims",
+    "DiyTables": "riskadjust._diy",
     "Estimate": "riskadjust._estimates",
     "HighCostRiskPool": "riskadjust._high_cost",
     "Interval": "riskadjust._bootstrap",
@@ -84,6 +87,7 @@ _HOMES = {
     "plan_risk": "riskadjust._plan_risk",
     "plan_risk_report": "riskadjust._plan_risk",
     "published_residuals": "riskadjust._published_transfers",
+    "read_diy": "riskadjust._diy",
     "score": "riskadjust._score",
     "score_diy": "riskadjust._diy",
     "score_files": "riskadjust._stream",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import data_specs
 from data_specs import _frames
 from data_specs._frames import need_columns
 from data_specs.errors import InputRefused, SettingRefused
@@ -33,8 +34,6 @@ _NATIONAL = {
     "small_group": "small_group",
 }
 _ONE_POOL = "all"
-# The rule years of the table run through, but the pool was left out for one year (specification, section 6).
-_YEARS_NOT_RUN = (2019,)
 _MICRO = 1_000_000  # claims are added in millionths of a dollar, so that their order changes nothing
 _LARGEST_CLAIM = 1e9
 _PREMIUM_PARTS = 3000  # cents of a month, by thirtieths
@@ -148,7 +147,7 @@ def high_cost_risk_pool(
     ['225000.00', '-225000.00']
     """
     parameters, findings = Parameters(settings, benefit_year, "high_cost_risk_pool"), Findings()
-    if parameters.benefit_year in _YEARS_NOT_RUN:
+    if _was_left_out(parameters.benefit_year):
         raise InputRefused(
             f"there is no high-cost risk pool for benefit year {benefit_year}",
             where="benefit_year",
@@ -163,6 +162,14 @@ def high_cost_risk_pool(
     base = _premium_base(owed, keys, findings)
     large = _large_claims(paid, owed, keys, terms.threshold, findings)
     return _settled(large, base, keys, terms, parameters, findings)
+
+
+def _was_left_out(year: int) -> bool:
+    """Return whether a year has no parameters of the pool while years before and after it have."""
+    held = data_specs.table(PARAMETER_TABLE).filter(parameter="hcrp_threshold")
+    firsts, lasts = held["first_benefit_year"].to_list(), held["last_benefit_year"].to_list()
+    runs = any(a <= year and (b is None or year <= b) for a, b in zip(firsts, lasts, strict=True))
+    return not runs and min(firsts) < year < max(firsts)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def mix(
         the order of the rows. With the column rule (whole numbers) rules apply in its order, and rows of one mix and
         rule are conditions that must all hold; their action, factor and plan agree. ``base`` is no name for a mix.
         Columns: any of enrollees, spans, scores and plans, those of the member lines (relationship, rating_age,
-        rating_area_id, billable, risk_pool ...), months (of the line), risk_score, age_band (of the year's model, such
+        rating_area_id, billable, risk_pool ...), months (of the span), risk_score, age_band (of the year's model, such
         as 21-24) and risk_decile (1 to 10 by months within the risk pool, own metal level).
         Operators: ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``between`` (a..b, both included), ``in`` and ``not in``
         (a|b|c), ``contains`` and ``not contains`` (lists; a|b: any of them), ``is null``, ``all`` (everybody). Blank

@@ -32,8 +32,6 @@ _OF_LINES = {
     "rating_area_id": "rating_area_id",
     "rating_age": "rating_age",
     "billable": "billable",
-    "span_start": "span_start",
-    "span_end": "span_end",
     "csr_factor": "csr_factor",
     "csr_adjusted_score": "adjusted_score",
 }
@@ -156,7 +154,10 @@ class Segments:
 
         base, lines = self.base, self.base.member.lines
         if name == "months":
-            return pl.Series(name, lines["month_thirtieths"].to_numpy() / 30)
+            # A span is several lines where its household changes: its months are one figure all the same.
+            span = base.span_row()
+            whole = np.bincount(span[span >= 0], base.thirtieths[span >= 0], self.spans.height)
+            return pl.Series(name, np.where(span >= 0, whole[np.maximum(span, 0)], base.thirtieths) / 30)
         milli = lines["score_thousandths"].to_numpy()
         if name == "risk_score":
             return pl.Series(name, milli / 1000)

@@ -195,7 +195,8 @@ class Market:
                 for day, after in pairwise(days):
                     present = [s for s in family if s.covers(day) and parts[id(s)].get(plan)]
                     if present:
-                        stretches.append((day, Fraction((after - day).days, 30), present, self.charges(family, present)))
+                        months = Fraction((after - day).days, 30)
+                        stretches.append((day, months, present, self.charges(family, present)))
                 # No family tier fits on some day: the policy takes no part in that plan.
                 if any(charged is None for *_, charged in stretches):
                     continue
