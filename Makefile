@@ -22,7 +22,9 @@ NO_PYTHON := poolwise needs Python 3.11 or newer: apt-get install python3 python
 	make PYTHON=/path/to/python names one
 
 # One worker a core; a worker that runs dry takes tests from another.
-PYTEST := $(BIN)/pytest -n auto --dist worksteal
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
+# Cores are shared out already; tests about threads start processes of their own.
+ONE_THREAD := POLARS_MAX_THREADS=1
 
 # Folders too, so that a deleted file is noticed.
 SOURCES = pyproject.toml setup.py MANIFEST.in \
@@ -72,7 +74,7 @@ demo: .venv/.needs-run .venv/.installed
 	@$(BIN)/poolwise demo $(if $(OUT),--out "$(OUT)")
 
 test: .venv/.needs-dev .venv/.installed
-	@$(PYTEST) $(ARGS)
+	@$(ONE_THREAD) $(PYTEST) $(ARGS)
 
 test-slow: .venv/.needs-dev .venv/.installed
 	@$(PYTEST) -m slow $(ARGS)

@@ -24,6 +24,8 @@ BEGIN, END = "<!-- figures: benchmarks/report.py --write -->", "<!-- end of figu
 WITHOUT_PARAMETERS = {
     "scoring.AgainstHccpy": "5% mapped, benefit year 2019",
     "start.Start": "files in the system's cache",
+    "transfers.EveryState": "made-up plan rows",
+    "transfers.Market": "100,000 enrollees, 40 plans",
 }
 
 
@@ -63,6 +65,11 @@ RATIOS = (
     Row("kernel as a share of the gather rate", "scoring.Kernel.track_share_of_gather_rate", "{:.3f}", "0.25", "0.6"),
     Row("kernel on two threads against one", "scoring.Kernel.track_speedup_of_two_threads", "{:.2f} x"),
     Row("`riskadjust.score` on two threads against one", "scoring.FromText.track_speedup_of_two_threads", "{:.2f} x"),
+    Row(
+        "`riskadjust.transfers`, 5,000 plan rows, against the bare formula in DuckDB SQL",
+        "transfers.EveryState.track_ratio_to_duckdb",
+        "{:.2f} x",
+    ),
     Row("enrollees for whom hccpy gives the same score", "scoring.AgainstHccpy.track_share_that_agrees", "{:.1%}"),
 )
 ABSOLUTE = (
@@ -75,6 +82,16 @@ ABSOLUTE = (
     Row("`import riskadjust`, whole process", "start.Start.time_import_riskadjust", "{:.3f} s", "0.5 s", "0.25 s"),
     Row("the first score of a process, one enrollee", "start.Start.time_first_score", "{:.2f} s"),
     Row("`poolwise --help`, whole process", "start.Start.time_poolwise_help", "{:.3f} s", "0.7 s", "0.35 s"),
+    Row(
+        "`riskadjust.transfers`, 5,000 plan rows of 150 pools",
+        "transfers.EveryState.track_milliseconds",
+        "{:.0f} ms",
+        "50 ms",
+        "10 ms",
+    ),
+    Row("`riskadjust.plan_risk`", "transfers.Market.track_seconds_of_plan_risk", "{:.2f} s"),
+    Row("1,000 draws of `bootstrap_transfers`", "transfers.Market.track_seconds_of_1000_draws", "{:.1f} s", "20 s"),
+    Row("1,000 mixes", "transfers.Market.track_seconds_of_1000_mixes", "{:.1f} s", "60 s", "10 s"),
     Row("Python alone, whole process", "start.Start.time_python", "{:.3f} s"),
 )
 
