@@ -14,7 +14,7 @@ from data_specs.errors import InputRefused
 from riskadjust._cents import as_money, cents_of, exact, exact_on_grid
 from riskadjust._refusals import LARGEST, Refusals, collected, number_columns
 from riskadjust._transfer_exact import ExactPools
-from riskadjust._transfer_rows import key_columns
+from riskadjust._transfer_rows import clean_keys, key_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,8 +74,8 @@ def read_charged(given: Any, plans: pl.DataFrame) -> Charged:
     """
     columns = [*key_columns(plans), "issuer_id"]
     frame = collected(given, TABLE, (*[c for c in columns if c not in _COLUMNS], *_COLUMNS))
-    ids = [_frames.text_column(frame, TABLE, c).str.strip_chars() for c in columns]
-    keys = frame.select([s.str.to_uppercase() if s.name == "state" else s for s in ids])
+    keys = frame.select(_frames.text_column(frame, TABLE, c) for c in columns)
+    keys = keys.with_columns(clean_keys(keys, columns))
     order = keys.select(_order(columns)).to_series().to_numpy().astype(np.int64)
     frame, keys = frame[order], keys[order]
     refusals = Refusals(TABLE, order)

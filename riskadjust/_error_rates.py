@@ -12,6 +12,7 @@ from data_specs import _frames
 from data_specs.errors import InputRefused, SettingRefused
 from riskadjust._cents import exact
 from riskadjust._refusals import Refusals, collected, number_columns, rule_text
+from riskadjust._transfer_rows import clean_keys
 from riskadjust._transfer_settings import exact_number
 
 if TYPE_CHECKING:
@@ -55,24 +56,25 @@ def error_rates(given: Any, table: PlanTable, findings: Findings) -> list[Fracti
 def _of_mapping(given: Mapping[Any, Any]) -> tuple[list[str], dict[tuple[str, ...], Fraction]]:
     rates: dict[tuple[str, ...], Fraction] = {}
     for issuer, value in given.items():
-        if not isinstance(issuer, str) or not issuer.strip():
+        if not isinstance(issuer, str) or not issuer.strip() or (issuer.strip(),) in rates:
             raise InputRefused(
-                f"an error rate is keyed by a {type(issuer).__name__}",
+                f"an error rate is keyed by {issuer!r}",
                 where=TABLE,
                 rule=rule_text("TRF-040"),
                 remedy="key by issuer_id as text, or hand in a frame with issuer_id, state, risk_pool, error_rate",
             )
         try:
-            rates[(issuer,)] = exact_number(value, "error_rate")
+            rate = exact_number(value, "error_rate")
         except SettingRefused:
-            rates[(issuer,)] = Fraction(2)
-        if rates[(issuer,)] > 1:
+            rate = Fraction(2)
+        if rate > 1:
             raise InputRefused(
                 f"the error rate of issuer {issuer} cannot be used",
                 where=f"{TABLE}, key {issuer}",
                 rule=rule_text("TRF-041"),
                 remedy="5 percent is 0.05; leave out an issuer that has no rate",
             )
+        rates[(issuer.strip(),)] = rate
     return ["issuer_id"], rates
 
 
@@ -85,11 +87,10 @@ def _of_frame(given: Any, plans: pl.DataFrame) -> tuple[list[str], dict[tuple[st
             where=f"{TABLE}, column state",
             remedy="add the column state to the plan rows, or leave it out here",
         )
-    ids = [_frames.text_column(frame, TABLE, c).str.strip_chars() for c in columns]
-    ids = [s.str.to_uppercase() if s.name == "state" else s for s in ids]
-    keys = frame.select(ids)
+    keys = frame.select(_frames.text_column(frame, TABLE, c) for c in columns)
+    keys = keys.with_columns(clean_keys(keys, columns))
     refusals = Refusals(TABLE)
-    for column in ids:
+    for column in keys:
         refusals.add("TRF-040", column.name, (column.is_null() | (column == "")).fill_null(True).to_numpy())
     refusals.add("TRF-040", " + ".join(columns), keys.is_duplicated().to_numpy())
     values = number_columns(frame, TABLE, ["error_rate"])["error_rate"]

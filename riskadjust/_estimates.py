@@ -22,7 +22,7 @@ from riskadjust._state_averages import (
     state_averages,
 )
 from riskadjust._transfer_formula import settle
-from riskadjust._transfer_rows import PLAN_COLUMNS, PlanTable, key_columns, plan_table, read_plan_rows
+from riskadjust._transfer_rows import PLAN_COLUMNS, PlanTable, clean_keys, key_columns, plan_table, read_plan_rows
 from riskadjust._transfer_settings import Parameters
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def estimate_transfers(
     plan_rows: pl.DataFrame | pl.LazyFrame,
     *,
     benefit_year: int,
-    averages: int | Mapping[str, Any] | pl.DataFrame | None = None,
+    averages: int | Mapping[str, Any] | pl.DataFrame | pl.LazyFrame | None = None,
     state: str | None = None,
     risk_pool: str | None = None,
     release: str | None = None,
@@ -284,11 +284,13 @@ def _total_member_months(table: PlanTable) -> Floats | None:
 
 
 def _averages_by_pool(
-    averages: int | Mapping[str, Any] | pl.DataFrame | None, table: PlanTable
+    averages: int | Mapping[str, Any] | pl.DataFrame | pl.LazyFrame | None, table: PlanTable
 ) -> list[int | Mapping[str, Any] | None]:
     """Return what was said of each risk pool: one thing for all, or the row of a frame."""
     import polars as pl
 
+    if isinstance(averages, pl.LazyFrame):
+        averages = averages.collect()
     if not isinstance(averages, pl.DataFrame):
         return [averages] * len(table.pools)
     keys = [c for c in ("state", "risk_pool") if c in averages.columns]
@@ -299,6 +301,7 @@ def _averages_by_pool(
             rule="a frame of averages has the column risk_pool, and state where the plan rows have it",
             remedy="add the columns, or hand in a mapping",
         )
+    averages = averages.with_columns(clean_keys(averages, keys))
     found: list[int | Mapping[str, Any] | None] = []
     for pool in table.pools:
         named = {"state": pool.state, "risk_pool": pool.risk_pool}

@@ -44,6 +44,7 @@ def given_factors(gcf: Any) -> dict[_Area, float]:
     area = frame["rating_area_id"]
     area = area.cast(pl.String) if area.dtype.is_integer() else _frames.text_column(frame, "gcf", "rating_area_id")
     states, pools = (_frames.text_column(frame, "gcf", c).str.strip_chars() for c in KEY[:2])
+    states, pools = states.str.to_uppercase(), pools.str.to_lowercase().str.replace_all("[ -]", "_")
     areas = canonical_rating_areas(area, states)
     values = frame["gcf"].cast(pl.Float64)
     found: dict[_Area, float] = {}

@@ -147,7 +147,7 @@ def high_cost_risk_pool(
     ['225000.00', '-225000.00']
     """
     parameters, findings = Parameters(settings, benefit_year, "high_cost_risk_pool"), Findings()
-    if _was_left_out(parameters.benefit_year):
+    if was_left_out(parameters.benefit_year):
         raise InputRefused(
             f"there is no high-cost risk pool for benefit year {benefit_year}",
             where="benefit_year",
@@ -164,7 +164,7 @@ def high_cost_risk_pool(
     return _settled(large, base, keys, terms, parameters, findings)
 
 
-def _was_left_out(year: int) -> bool:
+def was_left_out(year: int) -> bool:
     """Return whether a year has no parameters of the pool while years before and after it have."""
     held = data_specs.table(PARAMETER_TABLE).filter(parameter="hcrp_threshold")
     firsts, lasts = held["first_benefit_year"].to_list(), held["last_benefit_year"].to_list()
@@ -200,8 +200,10 @@ def _read(
     national = word.replace_strict(pools, default=None, return_dtype=pl.String).alias("high_cost_risk_pool")
     # The word replaces the risk pool as it was written, once its national pool is known.
     named = pl.when(national.is_not_null()).then(word).otherwise("risk_pool").alias("risk_pool")
+    # Blanks around an id would make two enrollees, or two issuers, of one.
+    cleaned = [pl.col(c).str.strip_chars() for c in ids if c not in ("risk_pool", "state")]
     states = [pl.col("state").str.strip_chars().str.to_uppercase()] if "state" in ids else []
-    return texts.with_columns(national, named, *states)
+    return texts.with_columns(national, named, *cleaned, *states)
 
 
 def _blank(frame: pl.DataFrame, column: str) -> np.ndarray:

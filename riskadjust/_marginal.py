@@ -15,7 +15,7 @@ from riskadjust._findings import Findings
 from riskadjust._marginal_formula import Added, Moves, PoolShares, moves, pool_shares
 from riskadjust._refusals import collected, number_columns, rule_text
 from riskadjust._transfer_formula import PlanArrays
-from riskadjust._transfer_rows import PLAN_KEYS, PlanTable, key_columns, plan_table, read_plan_rows
+from riskadjust._transfer_rows import PLAN_KEYS, PlanTable, clean_keys, key_columns, plan_table, read_plan_rows
 from riskadjust._transfer_settings import Parameters
 
 if TYPE_CHECKING:
@@ -411,8 +411,7 @@ def _read_segments(given: Any, table: PlanTable) -> pl.DataFrame:
         )
     ids = [c for c in (*pool_keys, "issuer_id", "plan_id", "rating_area_id", "segment") if c in frame.columns]
     frame = frame.with_columns(_frames.text_column(frame, TABLE, c) for c in ids)
-    if "state" in frame.columns:
-        frame = frame.with_columns(pl.col("state").str.strip_chars().str.to_uppercase())
+    frame = frame.with_columns(clean_keys(frame, ids))
     if "months" not in frame.columns:
         frame = frame.with_columns(pl.lit(1.0).alias("months"))
     blank = frame.select(pl.any_horizontal(pl.col(ids).is_null())).to_series().to_numpy()

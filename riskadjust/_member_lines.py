@@ -119,8 +119,9 @@ def member_lines(
     priced anew. Sources: 45 CFR 147.102 (age, charged members, policyholder's area); 78 FR 15409 (billable members).
     """
     own = PlanRiskSettings.of(settings)
-    if not isinstance(benefit_year, int) or isinstance(benefit_year, bool):
+    if isinstance(benefit_year, bool) or not hasattr(benefit_year, "__index__"):
         raise SettingRefused("benefit_year is not a whole number", remedy="write it as a number, for example 2025")
+    benefit_year = int(benefit_year)
     # All columns are looked for before any work is done.
     source, given_people = _frames.as_frame(spans, TABLE), _frames.as_frame(enrollees, "enrollees")
     premium_column(source)

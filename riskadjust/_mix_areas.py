@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskadjust._geographic import _pool_factors, geographic_cost_factors
+from riskadjust._mix_households import totals
 from riskadjust._mix_sums import Rows, RowSums
 
 if TYPE_CHECKING:
@@ -22,11 +23,10 @@ _Area = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Factors:
-    """The factor of every plan row (NaN without months), and the areas where the base's was kept or none is known."""
+    """The factor of every plan row (NaN where nobody is), and the number of areas where the base's was kept."""
 
     of_rows: Floats
-    kept: list[_Area]
-    unknown: list[_Area]
+    kept: int
 
 
 class AreaFactors:
@@ -86,15 +86,13 @@ class AreaFactors:
 
     def of(self, sums: RowSums) -> Factors:
         """Return the factors under one mix."""
-        months = np.bincount(self._place, sums.months, len(self._areas))
+        months = totals(self._place, sums.months, len(self._areas))
         found = self._base if self._is_held else self._computed(sums, months)
-        kept: list[_Area] = []
-        if not self._is_held:
-            is_lacking = np.isnan(found) & (months > 0)
-            kept = [self._areas[i] for i in np.flatnonzero(is_lacking & ~np.isnan(self._base)).tolist()]
-            found = np.where(is_lacking, self._base, found)
-        unknown = [self._areas[i] for i in np.flatnonzero(np.isnan(found) & (months > 0)).tolist()]
-        return Factors(found[self._place], kept, unknown)
+        if self._is_held:
+            return Factors(found[self._place], 0)
+        # Whoever moves to an area needs a premium level there, so that the base has a factor for it.
+        is_lacking = np.isnan(found) & (months > 0)
+        return Factors(np.where(is_lacking, self._base, found)[self._place], int(is_lacking.sum()))
 
     def _computed(self, sums: RowSums, months: Floats) -> Floats:
         """Return the factor of every area; NaN where nobody is, or where no silver premium says one."""

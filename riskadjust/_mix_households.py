@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from riskadjust._member_lines import MemberLines
 
-__all__ = ["Households", "dense_ranks", "households"]
+__all__ = ["Households", "dense_ranks", "households", "totals"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -116,6 +116,11 @@ class Households:
 
 def _dense(group: Integers) -> Integers:
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
+
+
+def totals(number: Integers, values: Floats, count: int) -> Floats:
+    """Return the sum of the values of each number, in the order of the rows."""
+    return np.asarray(np.bincount(number, values, count), dtype=np.float64)
 
 
 def dense_ranks(texts: pl.Series) -> Integers:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from riskadjust._mix_split import Position
 from riskadjust._mix_sums import RowSums
 from riskadjust._transfer_amounts import Amounts, Rounding
-from riskadjust._transfer_exact import ExactPools, slack
+from riskadjust._transfer_exact import ExactPools, settle_near_zero, slack
 from riskadjust._transfer_formula import PlanArrays, Settlement, settle
 from riskadjust._transfer_settings import Parameters, PoolName
-from riskadjust._transfers import _settle_near_zero
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,7 +101,7 @@ class Market:
         exact = ExactPools(arrays, [None] * len(arrays.months), cuts, state_cuts)
         of_row = np.repeat(is_settled, np.diff(arrays.first))
         margin = np.where(of_row, slack(arrays, settlement, k, q), 0.0)
-        _settle_near_zero(settlement, margin, exact)
+        settle_near_zero(settlement, margin, exact)
         plans = np.where(of_row, settlement.amount, 0.0)
         rounding = Rounding(pools, self.rounds_plans, self.is_balanced)
         return Block(self, arrays, settlement, rounding.transfers(plans, margin, exact), is_settled, q)

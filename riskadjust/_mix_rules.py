@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_specs import _frames
 from data_specs.errors import InputRefused
+from riskadjust._plan_table import _PLAN_14
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,7 +75,7 @@ def read_mixes(frame: pl.DataFrame | pl.LazyFrame) -> dict[str, list[Rule]]:
         row = {c: column[i] for c, column in texts.items()}
         rule = _rule_of_row(row, factors[i], numbers[i], i + 1)
         # A row without a number is a rule of its own, in the order of the rows.
-        mixes.setdefault(rule.mix, {}).setdefault(numbers[i] if numbers[i] is not None else i, []).append(rule)
+        mixes.setdefault(rule.mix, {}).setdefault(rule.number or i, []).append(rule)
     return {mix: _joined(mix, mixes[mix]) for mix in sorted(mixes)}
 
 
@@ -141,8 +142,10 @@ def _rule_of_row(row: dict[str, str], factor: float | None, number: int | None, 
     if (action == "move") != bool(row["to_plan_id"]):
         what = "a move names no plan" if action == "move" else "a scale names a plan"
         raise _refused(what, position, "to_plan_id", "a move has a to_plan_id, a scale has none")
+    # Plan ids of 16 and 17 characters carry a variant; enrollees move to the plan.
+    plan = re.sub(_PLAN_14, r"\1", row["to_plan_id"])
     condition = Condition("" if operator == "all" else row["column"], operator, row["value"], position)
-    return Rule(row["mix"], number or 0, (condition,), action, factor, row["to_plan_id"], (position,))
+    return Rule(row["mix"], number or 0, (condition,), action, factor, plan, (position,))
 
 
 def _need_choice(given: str, choices: tuple[str, ...], column: str, row: int) -> None:

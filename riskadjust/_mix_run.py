@@ -187,8 +187,8 @@ class MixRun:
             weights = weights_of(rules, self.segments, self.base, self.plan_numbers)
             found = self.sums.of(weights)
             areas = self.factors.of(found)
-            self._note(name, rules, weights, found, len(areas.kept))
-            problem = _problem(found, len(areas.unknown))
+            self._note(name, rules, weights, found, areas.kept)
+            problem = _problem(found)
             if problem:
                 self.refused[name] = problem[0]
                 self.noticed.append((name, 0, *problem))
@@ -330,15 +330,11 @@ def _first_of(block: Block) -> Position:
     return Position(**{name: getattr(position, name)[:1] for name in Position.__dataclass_fields__})
 
 
-def _problem(sums: RowSums, unknown_areas: int) -> tuple[str, int] | None:
-    """Return the rule that keeps a mix from being settled, and how often it is met."""
-    for rule_id, count in (
-        ("MIX-005", len(sums.unpriced)),
-        ("MIX-008", len(sums.unscored)),
-        ("MIX-006", unknown_areas),
-    ):
-        if count:
-            return rule_id, count
+def _problem(sums: RowSums) -> tuple[str, int] | None:
+    """Return the rule that keeps a mix from being settled, and how many plan rows break it."""
+    for rule_id, rows in (("MIX-005", sums.unpriced), ("MIX-008", sums.unscored)):
+        if len(rows):
+            return rule_id, len(rows)
     return None
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from data_specs._policy import MILLIONTHS
 from riskadjust._member_scores import ADJUSTED_DIGITS
 from riskadjust._mix_base import MixBase
+from riskadjust._mix_households import totals
 from riskadjust._mix_weights import Weights
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Summing:
         # The premium times a ratio that is exactly 1 where nothing changes: the base stays as it is, to the last bit.
         premium = self.unit_premium * (share / self._safe_spread)
         free = np.flatnonzero(~charged)
-        unbilled = np.bincount(self._row[free], piece[free] * self._thirtieths[free], len(self.rows.plan))
+        unbilled = totals(self._row[free], piece[free] * self._thirtieths[free], len(self.rows.plan))
         first = self._row_first
         months = self._by_row(billable, first)
         sums = [months, months + unbilled, self._by_row(piece * self._risk, first), self._by_row(rated, first)]
@@ -241,20 +242,18 @@ class Summing:
         """Return the sums of those who are on other plans than in the base."""
         base, houses = self.base, self.base.houses
         line, plan, weight = weights.line, weights.plan, weights.weight
-        target = self.rows.at[plan, base.area[line]]
-        source = self.line_row[line]
-        risk = base.moved_risk(line, plan)
-        pieces_of_cell = houses.first[line + 1] - houses.first[line]
-        cell = np.repeat(np.arange(len(line)), pieces_of_cell)
-        offset = np.arange(len(cell)) - np.repeat(np.cumsum(pieces_of_cell) - pieces_of_cell, pieces_of_cell)
-        piece = houses.first[line][cell] + offset
+        cell, piece = self._pieces_of(line)
         charged, factor = self._moved_composition(piece, plan[cell])
-        out = np.zeros(len(line), bool)
         lacking = charged & (factor == 0)
         if lacking.any():
             homes = houses.policy[line] * len(base.place) + plan
             out = np.isin(homes, homes[cell[lacking]])
-            weight = np.where(out, 0.0, weight)
+            kept = Weights(weights.own, line[~out], plan[~out], weight[~out], [])
+            sums, unpriced, unscored, estimated, left_out = self._moved(kept)
+            return sums, unpriced, unscored, estimated, left_out + int(out.sum())
+        target, source = self.rows.at[plan, base.area[line]], self.line_row[line]
+        rows = target[cell]
+        risk = base.moved_risk(line, plan)
         months = weight[cell] * houses.thirtieths[piece]
         billable = months * charged
         rated = billable * factor
@@ -263,18 +262,24 @@ class Summing:
         # A plan without premium of its own has no ratio to another: its members pay what the plan they join asks.
         has_own = np.isfinite(self.level[source]) & ~self.is_estimated[source]
         ratio = np.where(has_own, self.level[target] / np.where(has_own, self.level[source], 1.0), np.nan)[cell]
-        premium = np.where(has_own[cell], spread * self._per_spread[unit] * ratio, rated * self.level[target][cell])
+        premium = np.where(has_own[cell], spread * self._per_spread[unit] * ratio, rated * self.level[rows])
+        premium = np.where(spread > 0, premium, 0.0)
         count = len(self.rows.plan)
-        rows = target[cell]
-        sums = [np.bincount(rows, v, count) for v in (billable, months, months * risk[cell], rated, premium)]
+        sums = [totals(rows, v, count) for v in (billable, months, months * risk[cell], rated, premium)]
         claims = np.zeros(count)
         if len(self.paid):
             value = self.metal_value[plan] / self.metal_value[base.plan[line]]
-            claims = np.bincount(target, weight * self.paid[line] * value, count)
-        sums.append(claims)
-        estimated = np.unique(target[self.is_estimated[target]])
-        unpriced, unscored = np.unique(target[np.isnan(self.level[target])]), np.unique(target[np.isnan(risk)])
-        return sums, unpriced, unscored, estimated, int(out.sum())
+            claims = totals(target, weight * self.paid[line] * value, count)
+        unpriced, unscored = np.unique(rows[np.isnan(premium)]), np.unique(target[np.isnan(risk)])
+        estimated = np.unique(rows[(spread > 0) & self.is_estimated[rows]])
+        return [*sums, claims], unpriced, unscored, estimated, 0
+
+    def _pieces_of(self, line: Integers) -> tuple[Integers, Integers]:
+        """Return the pieces of some lines, and which of the lines each is of."""
+        first = self.base.houses.first
+        counts = first[line + 1] - first[line]
+        cell = np.repeat(np.arange(len(line)), counts)
+        return cell, first[line][cell] + np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
 
     def _moved_composition(self, piece: Integers, plan: Integers) -> tuple[Flags, Floats]:
         """Return who is billable at which factor among those of a stretch who moved to the same plan."""
@@ -302,14 +307,14 @@ def summing(base: MixBase, rows: Rows, paid: Floats, plans: pl.DataFrame, *, sca
     keys, unit = np.unique(piece_row * number + houses.stretch, return_inverse=True)
     unit_row = keys // number
     cents = base.member.lines["premium_cents"].to_numpy().astype(np.float64)
-    premium = np.bincount(unit, cents[houses.line] * houses.thirtieths, len(keys))
+    premium = totals(unit, cents[houses.line] * houses.thirtieths, len(keys))
     rated = houses.thirtieths * houses.charged * houses.factor
-    factor = np.bincount(unit, rated, len(keys))
+    factor = totals(unit, rated, len(keys))
     by_months = (factor == 0) & (premium > 0)
     if by_months.any():
-        factor = np.where(by_months, np.bincount(unit, houses.thirtieths, len(keys)), factor)
-    row_premium = np.bincount(unit_row, premium, len(rows.plan))
-    row_factor = np.bincount(piece_row, rated, len(rows.plan))
+        factor = np.where(by_months, totals(unit, houses.thirtieths, len(keys)), factor)
+    row_premium = totals(unit_row, premium, len(rows.plan))
+    row_factor = totals(piece_row, rated, len(rows.plan))
     pool = _pool_of_plan(plans)[rows.plan]
     level, is_estimated = _levels(rows, pool, row_premium, row_factor)
     value = (plans["av"] * plans["idf"]).to_numpy() if scales_claims else np.ones(plans.height)
@@ -333,13 +338,13 @@ def _levels(rows: Rows, pool: Integers, premium: Floats, factor: Floats) -> tupl
     places = int(pool.max(initial=-1) + 1) * areas
     with np.errstate(divide="ignore", invalid="ignore"):
         own = premium / factor
-        of_place = np.bincount(place, premium, places) / np.bincount(place, factor, places)
+        of_place = totals(place, premium, places) / totals(place, factor, places)
         relation = of_place[place]
         is_usable = (factor > 0) & np.isfinite(relation)
         weight = np.where(is_usable, factor, 0.0)
-        total = np.bincount(rows.plan, weight, plans)
-        mean = np.bincount(rows.plan, weight * np.where(is_usable, relation, 0.0), plans) / total
-        of_plan = np.bincount(rows.plan, premium, plans) / np.bincount(rows.plan, factor, plans)
+        total = totals(rows.plan, weight, plans)
+        mean = totals(rows.plan, weight * np.where(is_usable, relation, 0.0), plans) / total
+        of_plan = totals(rows.plan, premium, plans) / totals(rows.plan, factor, plans)
         estimate = of_plan[rows.plan] * relation / mean[rows.plan]
     is_own = (factor > 0) & (premium > 0)
     estimate = np.where(np.isfinite(estimate) & (estimate > 0), estimate, np.nan)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from data_specs.errors import InputRefused
 from riskadjust._mix_base import MixBase
+from riskadjust._mix_households import totals
 from riskadjust._mix_rules import Rule
 from riskadjust._mix_segments import Segments
 
@@ -52,7 +53,7 @@ class Weights:
         """Return the weight of each line on all plans together."""
         if len(self.line) == 0:
             return self.own
-        return np.asarray(self.own + np.bincount(self.line, self.weight, len(self.own)))
+        return np.asarray(self.own + totals(self.line, self.weight, len(self.own)))
 
 
 def weights_of(rules: list[Rule], segments: Segments, base: MixBase, plan_numbers: dict[str, int]) -> Weights:
@@ -136,7 +137,8 @@ def _joined(
     is_home = base.plan[arriving] == target
     np.add.at(own, arriving[is_home], shares[is_home])
     arriving, shares = arriving[~is_home], shares[~is_home]
-    may_repeat = bool((plan == target).any())
+    # A line arrives once from its own plan and once from each other one.
+    may_repeat = bool((plan == target).any()) or len(np.unique(arriving)) < len(arriving)
     line = np.concatenate([line, arriving])
     plan = np.concatenate([plan, np.full(len(arriving), target, np.int64)])
     weight = np.concatenate([weight, shares])
@@ -144,4 +146,4 @@ def _joined(
         return own, line, plan, weight
     number = len(base.place)
     keys, place = np.unique(line * number + plan, return_inverse=True)
-    return own, keys // number, keys % number, np.bincount(place, weight, len(keys))
+    return own, keys // number, keys % number, totals(place, weight, len(keys))

@@ -179,10 +179,10 @@ def _spreads(
 ) -> dict[tuple[tuple[str, str], ...], list[dict[str, Any]]]:
     """Return the plans that take over, by the columns and values that say whom they take over."""
     spreads: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
-    columns = [c for c in ("state", "risk_pool", "rating_area_id") if c in plans[0]] if plans else []
+    columns: list[str] = [c for c in ("state", "risk_pool", "rating_area_id") if plans and c in plans[0]]
     columns += ["issuer_id"] * (to_issuer == "same") + ["metal_level"] * (to_metal == "same")
     for place in sorted({tuple((c, str(p[c])) for c in columns) for p in plans}):
-        wanted = dict(place)
+        wanted: dict[str, str] = dict(place)
         metal = wanted.pop("metal_level", None) or (None if to_metal == "any" else to_metal)
         targets = [
             p

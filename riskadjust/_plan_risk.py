@@ -220,7 +220,7 @@ def plan_risk_report(
         lines=members.lines,
         uncertain=members.uncertain,
         settings=members.settings.as_dict(),
-        benefit_year=benefit_year,
+        benefit_year=members.benefit_year,
         tables=members.tables,
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from riskadjust._cents import exact, exact_on_grid
 from riskadjust._transfer_formula import PlanArrays, Settlement
 
-__all__ = ["ExactPool", "ExactPools", "slack"]
+__all__ = ["ExactPool", "ExactPools", "settle_near_zero", "slack"]
 
 _MONTH_PARTS = 30  # months are days / 30
 _PREMIUM_PARTS = 3000  # cents of a month, by thirtieths
@@ -108,3 +108,21 @@ def slack(
         scale = np.where(kept > 0, kept * cuts, 0.0)
     measure = (risk + allowable) * np.repeat(scale, counts) * plans.months
     return np.where(plans.months > 0, measure * (_UNITS * 2.0**-53), 0.0)
+
+
+def settle_near_zero(settlement: Settlement, near: NDArray[np.float64], exact: ExactPools) -> None:
+    """Put the exact amount where the formula cannot tell it from zero, as for a plan that is its whole pool.
+
+    Parameters
+    ----------
+    settlement : Settlement
+        Its amounts are changed in place.
+    near : array of float
+        How far each amount may lie from the exact one, see :func:`slack`.
+    exact : ExactPools
+        The same pools in fractions.
+    """
+    months = exact.plans.months
+    for row in np.flatnonzero((np.abs(settlement.amount) <= near) & (settlement.amount != 0)).tolist():
+        settlement.amount[row] = float(exact.amount(row))
+        settlement.per_member_month[row] = settlement.amount[row] / months[row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 
     from riskadjust._findings import Findings
 
-__all__ = ["METAL_TABLE", "PLAN_COLUMNS", "PLAN_KEYS", "PlanTable", "key_columns", "plan_table", "read_plan_rows"]
+__all__ = [
+    "METAL_TABLE",
+    "PLAN_COLUMNS",
+    "PLAN_KEYS",
+    "PlanTable",
+    "clean_keys",
+    "key_columns",
+    "plan_table",
+    "read_plan_rows",
+]
 
 TABLE = "plan_rows"
 METAL_TABLE = "transfers/metal_av_idf"
@@ -120,16 +130,49 @@ def plan_table(frame: pl.DataFrame, row: Rows, benefit_year: int, findings: Find
 
 
 def read_plan_rows(given: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """Return plan rows collected, with their columns present, ids as text and states in capitals."""
-    import polars as pl
-
+    """Return plan rows collected, with their columns present, keys as clean text (see :func:`clean_keys`)."""
     frame = collected(given, TABLE, PLAN_COLUMNS)
     optional = [c for c in ("state", "market") if c in frame.columns]
     texts = [_frames.text_column(frame, TABLE, c) for c in (*PLAN_KEYS, "metal_level", *optional)]
     frame = frame.with_columns([s for s in texts if s.dtype != frame.schema[s.name]])
-    if "state" not in optional:
-        return frame
-    return frame.with_columns(pl.col("state").str.strip_chars().str.to_uppercase())
+    return frame.with_columns(clean_keys(frame, PLAN_KEYS))
+
+
+def clean_keys(frame: pl.DataFrame, columns: Sequence[str]) -> list[pl.Expr]:
+    """Return key columns, and state where the frame has it, so that one thing has one name.
+
+    Blanks around an id are cut off, states are in capitals, and the four risk pools are named in one way ("Small Group"
+    is small_group). Other names of risk pools stay as they are.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> rows = pl.DataFrame({"state": ["oh "], "risk_pool": ["Small Group"], "plan_id": [" a"]})
+    >>> rows.with_columns(clean_keys(rows, ["risk_pool", "plan_id"])).row(0)
+    ('OH', 'small_group', 'a')
+    """
+    import polars as pl
+
+    cleaned = [pl.col(c).str.strip_chars() for c in columns if c not in ("state", "risk_pool")]
+    if "risk_pool" in columns:
+        # The few names of pools are read one by one, which is quicker than row by row.
+        given = frame["risk_pool"].unique().drop_nulls()
+        words = given.to_frame().select(_words("risk_pool")).to_series().to_list()
+        names = given.str.strip_chars().to_list()
+        spelled = zip(given.to_list(), words, names, strict=True)
+        other = {g: word if word in _MARKETS else name for g, word, name in spelled}
+        if any(g != name for g, name in other.items()):
+            cleaned.append(pl.col("risk_pool").replace(other))
+    if "state" in frame.columns:
+        cleaned.append(pl.col("state").str.strip_chars().str.to_uppercase())
+    return cleaned
+
+
+def _words(column: str) -> pl.Expr:
+    """Return a declared word as the tables write it: no capitals, blanks and hyphens as underscores."""
+    import polars as pl
+
+    return pl.col(column).str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]", "_")
 
 
 def _order_by_key(frame: pl.DataFrame, keys: list[str]) -> Rows:
@@ -143,9 +186,6 @@ def _seen(frame: pl.DataFrame, keys: list[str], codes: dict[str, int]) -> pl.Dat
     """Return what the texts of the sorted rows say, in one pass over them."""
     import polars as pl
 
-    def words(column: str) -> pl.Expr:
-        return pl.col(column).str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]", "_")
-
     def starts(columns: list[str]) -> pl.Expr:
         return ~pl.all_horizontal([pl.col(c).eq_missing(pl.col(c).shift(1)) for c in columns])
 
@@ -157,8 +197,8 @@ def _seen(frame: pl.DataFrame, keys: list[str], codes: dict[str, int]) -> pl.Dat
         ],
         # Sorted: a row that repeats a key follows it at once.
         again=pl.all_horizontal([pl.col(k) == pl.col(k).shift(1) for k in keys]).fill_null(False),
-        metal=words("metal_level").replace_strict(codes, default=-1, return_dtype=pl.Int64).fill_null(-1),
-        market=words("market") if "market" in frame.columns else pl.lit(None, dtype=pl.String),
+        metal=_words("metal_level").replace_strict(codes, default=-1, return_dtype=pl.Int64).fill_null(-1),
+        market=_words("market") if "market" in frame.columns else pl.lit(None, dtype=pl.String),
         **{"pool starts": starts(pool), "issuer starts": starts([*pool, "issuer_id"])},
     )
 

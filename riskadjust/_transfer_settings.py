@@ -178,7 +178,8 @@ class Parameters:
         is_share = self._unit(name).startswith(("fraction", "percentile"))
         if number < 0 or (is_share and number > 1):
             rule = f"{name} is a {self._unit(name)}" + (", 0 to 1" if is_share else ", zero or more")
-            raise SettingRefused(f"setting {name!r} cannot be {value!r}", rule=rule, remedy="14 percent is 0.14")
+            remedy = "14 percent is 0.14" if is_share else "give a number of zero or more"
+            raise SettingRefused(f"setting {name!r} cannot be {value!r}", rule=rule, remedy=remedy)
         return number
 
     def _unit(self, name: str) -> str:

@@ -15,7 +15,7 @@ from riskadjust._error_rates import error_rates
 from riskadjust._findings import Findings
 from riskadjust._refusals import LARGEST, Refusals, rule_text
 from riskadjust._transfer_amounts import Rounding, shared_charges
-from riskadjust._transfer_exact import ExactPools, slack
+from riskadjust._transfer_exact import ExactPools, settle_near_zero, slack
 from riskadjust._transfer_formula import Settlement, settle
 from riskadjust._transfer_frames import Shared, Work, issuer_frame, plan_frame, pool_frame
 from riskadjust._transfer_rows import (
@@ -127,7 +127,8 @@ def transfers(
         A row per risk_pool, issuer_id, plan_id and rating_area_id (text; and state where that column is given), with
         metal_level, billable_member_months, premium (dollars, before any tax credit, on the same month measure),
         plrs, arf, gcf. Optional: av and idf (blank: those of the metal level; expanded bronze settles as bronze),
-        state, market (individual, small_group). A pool is a state and a risk_pool. Further columns are kept.
+        state, market (individual, small_group). A pool is a state and a risk_pool. Further columns are kept; blanks
+        around keys are cut off.
     benefit_year : int
         The year whose parameters are used.
     settings : mapping, optional
@@ -216,7 +217,7 @@ def _settled(table: PlanTable, rates: list[Fraction | None], parameters: Paramet
     _check_pools(table, settlement)
     exact = ExactPools(table.arrays, rates, cuts, state_cuts)
     near = slack(arrays, settlement, k, q)
-    _settle_near_zero(settlement, near, exact)
+    settle_near_zero(settlement, near, exact)
     rounding = Rounding(
         table,
         parameters.choice("issuer_rounding") == "rounded_plans",
@@ -242,17 +243,10 @@ def _check_pools(table: PlanTable, settlement: Settlement) -> None:
         names = [str(table.pools[i]) for i in np.flatnonzero(pools)[:3]]
         about = f" (risk pool {', '.join(names)}{' ...' if pools.sum() > 3 else ''})"
         refusals.add(rule_id, column, np.repeat(pools, counts), about)
+    is_sound = ~np.logical_or.reduce([pools for _, _, pools in broken])
     too_large = ~(np.abs(settlement.amount) < LARGEST)
-    refusals.add("TRF-012", "premium", too_large & np.repeat(~empty & (settlement.average_premium > 0), counts))
+    refusals.add("TRF-012", "premium", too_large & np.repeat(is_sound, counts))
     refusals.check()
-
-
-def _settle_near_zero(settlement: Settlement, near: np.ndarray, exact: ExactPools) -> None:
-    """Put the exact amount where the formula cannot tell it from zero, as for a plan that is its whole pool."""
-    months = exact.plans.months
-    for row in np.flatnonzero((np.abs(settlement.amount) <= near) & (settlement.amount != 0)).tolist():
-        settlement.amount[row] = float(exact.amount(row))
-        settlement.per_member_month[row] = settlement.amount[row] / months[row]
 
 
 def _result(work: Work, charges: DefaultCharges | None, parameters: Parameters, findings: Findings) -> Transfers:

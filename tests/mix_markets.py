@@ -251,3 +251,96 @@ class Maker:
             ("span_start", "<=", "2025-02-01"),
         ]
         return draw.sample(choices, draw.choice((1, 1, 2)))
+
+
+# ------------------------------------------------------------------------------------------------ a handful of people
+
+TWELVE_MONTHS = date(YEAR, 12, 26)  # the 360th day
+
+
+def small(*people, state="TX", **columns):
+    """Frames of a handful of enrollees.
+
+    Each has name, plan (issuer digit and metal letter), score, birth year; and as needed policy, kin, premium, area,
+    variant.
+    """
+    metals = {"P": "platinum", "G": "gold", "S": "silver", "B": "bronze", "C": "catastrophic"}
+    rows = {name: [] for name in ("scores", "enrollees", "spans", "plans")}
+    plans = sorted({p["plan"] for p in people} | set(columns.pop("more_plans", ())))
+    for plan in plans:
+        issuer = plan[0] * 5
+        row = {"plan_id": plan_id(plan, state), "issuer_id": issuer, "state": state, "market": "individual"}
+        rows["plans"].append({**row, "metal_level": metals[plan[1]], "network": None})
+    for person in people:
+        metal, variant = metals[person["plan"][1]], person.get("variant", "01")
+        key = {"enrollee_id": person["name"], "plan_id": plan_id(person["plan"], state), "csr_variant": variant}
+        key["metal_level"] = metal
+        factor = CSR.get(variant, 1.0)
+        scores = {f"score_{m}": person["score"] + step / 10 for step, m in enumerate(METALS)}
+        scores[f"score_{metal}"] = person["score"]
+        figures = {"risk_score": person["score"], "csr_factor": factor}
+        figures["csr_adjusted_score"] = round(person["score"] * 1000) * round(factor * 100) / 100_000
+        age = YEAR - person["born"]
+        rows["scores"].append(
+            {**key, "model": "adult", "age_last": age, **scores, **figures, "hccs": person.get("hccs", [])}
+        )
+        birth = {
+            "birth_date": date(person["born"], 1, 1),
+            "sex": person.get("sex", "F"),
+            "county": person.get("county"),
+        }
+        rows["enrollees"].append({"enrollee_id": person["name"], **birth})
+        days = {"span_start": person.get("start", FIRST), "span_end": TWELVE_MONTHS, "channel": None}
+        rows["spans"].append(
+            {
+                **key,
+                **days,
+                "policy_id": person.get("policy", person["name"]),
+                "relationship": person.get("kin", "self"),
+                "rating_area_id": f"R-{state}{person.get('area', 1):03d}",
+                "premium_monthly": person.get("premium", 400.0 if person.get("kin", "self") == "self" else None),
+            }
+        )
+    return [frame(name, rows[name]) for name in ("scores", "enrollees", "spans", "plans")]
+
+
+def plan_id(plan, state="TX"):
+    return f"{plan[0] * 5}{state}{'PGSBC'.index(plan[1]):07d}"
+
+
+def person(name, plan, score=1.0, born=1985, **more):
+    return {"name": name, "plan": plan, "score": score, "born": born, **more}
+
+
+PAIR = (person("A", "1S", 0.5), person("B", "2S", 2.0))
+
+
+def of_mix(frame, name="x", **where):
+    return frame.filter(pl.col("mix") == name, *(pl.col(c) == v for c, v in where.items()))
+
+
+def plan_row(result, plan, name="x", area=1):
+    rows = of_mix(result.plans, name, plan_id=plan_id(plan), rating_area_id=f"R-TX{area:03d}")
+    return rows.row(0, named=True)
+
+
+def one(column, operator, value, factor=0.5, action="scale", plan=None, name="x"):
+    return mixes_of((name, column, operator, value, action, factor, plan))
+
+
+CROWD = small(
+    person("A", "1S", 0.5, 1960, sex="M", county="X", hccs=["019", "130"], variant="06"),
+    person("B", "1S", 1.5, 1990, sex="F", county=None, hccs=["020"]),
+    person("C", "2G", 2.0, 2000, sex="F", county="Y", start=date(YEAR, 3, 1)),
+    person("D", "2S", 3.0, 2004, sex="M", county="Y", area=2),
+    person("E", "1S", 4.0, 2004, sex="M", county="Z", area=2),
+)
+
+GIVEN = pl.DataFrame(
+    {
+        "state": ["TX"] * 3,
+        "risk_pool": ["individual"] * 3,
+        "rating_area_id": ["R-TX001", "R-TX002", "R-TX003"],
+        "gcf": [1.01, 0.98, 1.0],
+    }
+)

@@ -44,6 +44,7 @@ class Market:
 
     def __init__(self, rows: dict[str, list[Row]], year: int) -> None:
         self.year = year
+        self.known_charges: dict[tuple[int, ...], dict[int, Fraction] | None] = {}
         self.plans = {p["plan_id"]: p for p in rows["plans"]}
         people = {p["enrollee_id"]: p for p in rows["enrollees"]}
         scores = {(s["enrollee_id"], s["plan_id"], s["csr_variant"]): s for s in rows["scores"]}
@@ -52,6 +53,9 @@ class Market:
         self.families: dict[Any, list[Span]] = defaultdict(list)
         for span in self.spans:
             self.families[span.policy].append(span)
+        # Policies that no family tier fits are refused by plan risk, and take no part in any mix.
+        self.families = {name: own for name, own in self.families.items() if plain.tiers_fit(own, year, plain.DEFAULTS)}
+        self.spans = [s for s in self.spans if s.policy in self.families]
         self.deciles = self.risk_deciles()
         self.claims = self.claims_of_spans(rows["costs"])
         self.levels = self.premium_levels()
@@ -143,6 +147,12 @@ class Market:
         return Fraction(str(self.scores[id(span)][f"score_{metal}"])) * factor
 
     def charges(self, family: list[Span], present: list[Span]) -> dict[int, Fraction] | None:
+        names = tuple(id(s) for s in present)
+        if names not in self.known_charges:
+            self.known_charges[names] = self.charges_of(family, present)
+        return self.known_charges[names]
+
+    def charges_of(self, family: list[Span], present: list[Span]) -> dict[int, Fraction] | None:
         plan = family[0].plan
         tier = plain.tiers(plan["state"], plan["market"], self.year)
         ages = plain.ages_of(family, plain.DEFAULTS)

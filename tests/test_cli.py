@@ -707,10 +707,12 @@ def test_bad_table_is_refused_and_nothing_added(tmp_path):
 def test_demo(tmp_path):
     out = tmp_path / "demo"
     said = run("demo", "--out", out, "--enrollees", 300, "--seed", 5).stdout
-    assert said.splitlines()[-1] == f"Page:    {out / 'summary.html'}"
-    assert "made-up market" in (out / "summary.html").read_text(encoding="utf-8")
+    pages = [out / "summary.html", out / "transfers.html"]
+    assert said.splitlines()[-2:] == [f"Page:    {page}" for page in pages]
+    for page in pages:
+        assert "made-up market" in page.read_text(encoding="utf-8")
     assert {p.name for p in out.iterdir()} >= {"inputs", "scores.parquet", "explanation.parquet", "manifest.json"}
-    market = data_specs.synthetic_market("NY", enrollees=300, seed=5)
+    market = data_specs.synthetic_market("OH", enrollees=300, seed=5)
     frames = (market["enrollees"], market["spans"], market["diagnoses"], market["drugs"])
     expected = riskadjust.score(*frames, benefit_year=2025, explain=True).scores
     assert pl.read_parquet(out / "scores.parquet").equals(expected)
@@ -719,13 +721,17 @@ def test_demo(tmp_path):
     # What it suggests works.
     run("score", out / "inputs", "--benefit-year", 2025, "--out", tmp_path / "again", "--explain")
     assert pl.read_parquet(tmp_path / "again" / "scores.parquet").equals(expected)
+    run("transfers", out, "--benefit-year", 2025, "--out", tmp_path / "settled")
+    issuers = [pl.read_parquet(p / "issuer_transfers.parquet") for p in (out / "transfers", tmp_path / "settled")]
+    assert issuers[0].height >= 2
+    assert issuers[0].equals(issuers[1])
 
 
 def test_demo_without_the_extra_writes_its_tables(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "altair", None)
     document = json.loads(run("demo", "--out", tmp_path / "demo", "--enrollees", 300, "--json").stdout)
-    assert document["page"] is None
-    assert "poolwise[reports]" in document["notes"][0]
+    assert document["pages"] == []
+    assert "poolwise[reports]" in json.dumps(document)
     assert (tmp_path / "demo" / "scores.parquet").exists()
     assert not (tmp_path / "demo" / "summary.html").exists()
 

@@ -104,6 +104,14 @@ def test_several_pools_and_their_total():
     assert estimate.total["transfer"].item() == cents(sum(unrounded))
 
 
+def test_averages_may_be_a_lazy_frame_with_other_spellings():
+    rows = own_rows()
+    frame = pl.DataFrame([{"state": "ga", "risk_pool": "Individual"} | ASSUMED])
+    plain = estimate_transfers(rows, benefit_year=2024, averages=ASSUMED)
+    for averages in (frame, frame.lazy()):
+        assert estimate_transfers(rows, benefit_year=2024, averages=averages).total.equals(plain.total)
+
+
 def own_rows_of(rows, pool):
     return rows.filter(pl.col("risk_pool") == pool)
 

@@ -117,6 +117,27 @@ def test_a_bad_premium_is_refused(column, value, rule_id):
         run(premiums=rows)
 
 
+def test_ids_with_blanks_around_are_the_same_ids():
+    halves = {
+        "issuer_id": ["11111", "11111 "],
+        "risk_pool": ["individual", " Catastrophic"],
+        "enrollee_id": ["E1", " E1"],
+        "plan_paid": [900_000.0, 600_000.0],
+    }
+    result = run(halves)
+    assert result.enrollees["enrollee_id"].to_list() == ["E1"]
+    assert result.issuers.filter(issuer_id="11111")["payment"].to_list() == [Decimal("300000.00"), Decimal("0.00")]
+    with pytest.raises(InputRefused, match="TRF-052"):
+        run(premiums={**PREMIUMS, "issuer_id": ["11111", "11111 ", "11111"]})
+
+
+def test_a_refused_setting_says_what_to_do():
+    with pytest.raises(SettingRefused, match="zero or more"):
+        run(settings={"hcrp_threshold": -1})
+    with pytest.raises(SettingRefused, match=r"0\.14"):
+        run(settings={"hcrp_coinsurance": 60})
+
+
 def test_premiums_once_per_issuer_and_pool():
     twice = {c: [*v, v[0]] for c, v in PREMIUMS.items()}
     with pytest.raises(InputRefused, match=r"rows 1, 4\].*TRF-052"):

@@ -301,6 +301,17 @@ def clean():
     return rows, segments_of(rows, 1)
 
 
+def test_keys_of_segments_are_read_as_those_of_plan_rows():
+    rows, segments = clean()
+    spaced = segments.with_columns(
+        pl.col("state").str.to_lowercase(),
+        pl.col("risk_pool").str.to_uppercase(),
+        pl.format(" {} ", "plan_id").alias("plan_id"),
+    )
+    plain = marginal_transfers(rows, segments, benefit_year=2023)
+    assert marginal_transfers(rows, spaced, benefit_year=2023).equals(plain)
+
+
 @pytest.mark.parametrize(
     ("column", "value", "rule"),
     [

@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
 from plan_risk_book import SILVER, Book, noticed
@@ -305,6 +306,11 @@ def test_decimals_of_a_computed_factor():
     assert whole == [1.23456, 1.0]
 
 
+def test_given_factors_are_found_in_any_spelling_of_state_and_pool():
+    factors = two_areas().run(gcf=given(("nj", "Individual", "1", 1.5), (" NJ", "INDIVIDUAL ", "R-NJ002", 0.5))).areas
+    assert factors.select("gcf", "origin").rows() == [(1.5, "given"), (0.5, "given")]
+
+
 def test_an_area_without_silver_needs_a_given_factor():
     book = two_areas(third=True)
     with pytest.raises(InputRefused, match=r"1 rating areas.*NJ individual R-NJ003.*To do: give the factor") as caught:
@@ -503,6 +509,12 @@ def test_settings_that_are_refused(settings):
 def test_a_year_that_cannot_be_used(year):
     with pytest.raises(PoolwiseError, match="To do"):
         riskadjust.plan_risk(*clean().frames(), benefit_year=year)
+
+
+def test_a_year_may_be_a_whole_number_of_numpy():
+    report = riskadjust.plan_risk_report(*clean().frames(), benefit_year=np.int64(2025))
+    assert type(report.benefit_year) is int
+    assert report.plan_rows.equals(clean().run().plan_rows)
 
 
 def test_settings_used_are_told():

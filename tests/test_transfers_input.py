@@ -185,6 +185,51 @@ def test_words_are_read_in_any_spelling_and_kept_as_given():
     assert result.issuers["transfer"].to_list() == settled(frame()).issuers["transfer"].to_list()
 
 
+def test_keys_with_blanks_around_and_other_spellings_of_the_pools_are_the_same_keys():
+    rows = frame(
+        (0, {"risk_pool": "Individual", "plan_id": "A "}),
+        (1, {"issuer_id": " 11111", "rating_area_id": " 1"}),
+        (2, {"risk_pool": " INDIVIDUAL ", "state": "ga"}),
+    ).drop("market")
+    result = settled(rows)
+    assert result.pools.select("state", "risk_pool", "market").rows() == [("GA", "individual", "individual")]
+    assert result.issuers.equals(settled(frame()).issuers)
+    assert result.plans["plan_id"].to_list() == ["A", "B", "C", "D"]
+    with pytest.raises(InputRefused, match=r"rows 1, 2.*TRF-002"):
+        settled(frame((1, {"plan_id": " A", "issuer_id": "11111 "})))
+
+
+def test_a_state_rule_holds_for_any_spelling_of_the_pool():
+    rows = frame(*((i, {"state": "al", "risk_pool": "Small Group"}) for i in range(4))).drop("market")
+    assert settled(rows, 2023).pools.select("risk_pool", "state_reduction").rows() == [("small_group", 0.1)]
+
+
+def test_other_names_of_pools_stay_as_they_are():
+    result = settled(frame(*((i, {"risk_pool": " Pool A-1"}) for i in range(4))))
+    assert result.pools["risk_pool"].to_list() == ["Pool A-1"]
+
+
+def test_charges_and_error_rates_find_their_issuer_in_any_spelling():
+    charges = {"state": ["ga "], "risk_pool": ["Individual"], "issuer_id": [" 22222"], "billable_member_months": [9.0]}
+    charged = settled(frame(), default_charges=pl.DataFrame(charges | {"charge_pmpm": [10.0]}))
+    assert charged.rejected["plan_rows"]["plan_id"].to_list() == ["C"]
+    assert charged.default_charges["default_charge"].to_list() == [Decimal("-90.00")]
+    plain = settled(frame(), radv_error_rates={"11111": "0.05"})
+    rates = pl.DataFrame({"risk_pool": ["INDIVIDUAL"], "issuer_id": ["11111 "], "error_rate": [0.05]})
+    for given in ({" 11111 ": 0.05}, rates):
+        found = settled(frame(), radv_error_rates=given)
+        assert found.findings.height == 0
+        assert found.plans.equals(plain.plans)
+    with pytest.raises(InputRefused, match="TRF-040"):
+        settled(frame(), radv_error_rates={"11111": 0.1, "11111 ": 0.2})
+
+
+def test_only_the_average_that_is_missing_is_named():
+    with pytest.raises(InputRefused, match="column plrs") as caught:
+        settled(frame(*((i, {"plrs": 0.0}) for i in range(4))))
+    assert "column premium" not in str(caught.value)
+
+
 def test_further_columns_are_kept_and_results_can_be_settled_again():
     rows = frame().with_columns(total_member_months=pl.lit(110.0), plan_name=pl.lit("x"))
     once = settled(rows)

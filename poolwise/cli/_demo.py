@@ -1,7 +1,8 @@
-"""``poolwise demo``: the main job on a made-up market, from input tables to a page."""
+"""``poolwise demo``: the main job on a made-up market, from input tables to scores, money and pages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +12,18 @@ if TYPE_CHECKING:
     import polars as pl
 
     from poolwise.cli._results import Outcome
+    from poolwise.cli._transfer_results import SettlementOutcome
     from riskadjust import Scores
 
 __all__ = ["demo_command"]
 
-_STATE, _BENEFIT_YEAR = "NY", 2025
+_STATE, _BENEFIT_YEAR = "OH", 2025
 _MOST_VARIABLES = 7
 _PAGE = "summary.html"
+_TRANSFERS = "transfers"  # the folder of the tables of the settlement
+_FICTION = (
+    "Nobody in this market exists: people, coverage, illness, prices and costs are made up, and stand for no state."
+)
 
 
 def demo_command(
@@ -26,42 +32,34 @@ def demo_command(
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another seed, another market.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Score a made-up market and draw a page.
+    """Score a made-up market, settle it between its issuers and draw two pages.
 
-    Leaves a folder with the inputs, the scores, some of them taken apart, the findings and summary.html.
+    Leaves a folder with the inputs, the scores, some of them taken apart, the transfers, also under other mixes of
+    enrollees, the findings, a workbook, summary.html and transfers.html.
     """
-    from data_specs._manifest import describe_run, publishing, write_manifest, writing
+    from data_specs._manifest import publishing, writing
     from poolwise.cli._screen import json_document, progress, screen
 
-    with progress(4) as begin, publishing(out) as staging, writing(out):
+    with progress(8) as begin, publishing(out) as staging, writing(out):
         begin("making up a market")
         market, files = _written_market(staging, enrollees, seed)
         begin("scoring")
-        outcome = _scored(market)
+        scored = _scored(market)
+        settled = _settled(scored, market, begin)
         begin("writing")
-        outcome.write(staging, "parquet")
+        scored.write(staging, "parquet")
+        (staging / _TRANSFERS).mkdir()
+        settled.write(staging / _TRANSFERS, "parquet")
         begin("drawing")
-        has_page = _draw(outcome, market, staging)
-        result = outcome.result
-        run = describe_run(
-            "demo",
-            {"enrollees": enrollees, "seed": seed},
-            benefit_year=_BENEFIT_YEAR,
-            settings=result.settings,
-            inputs=files,
-            tables=result.tables,
-            counts=result.counts,
-            findings=result.findings,
-            uncertain=result.uncertain,
-        )
-        write_manifest(staging, run)
-    page = out / _PAGE if has_page else None
+        pages = _drawn(scored, settled, market, staging)
+        _describe(scored, settled, {"enrollees": enrollees, "seed": seed}, files, staging)
+    places = [out / page for page in pages]
     if as_json:
-        place = {"out": str(out), "page": None if page is None else str(page)}
-        json_document({"command": "demo", **place, **outcome.document()})
+        place = {"out": str(out), "pages": [str(p) for p in places]}
+        json_document({"command": "demo", **place, **scored.document(), "transfers": settled.document()})
     else:
-        _show(screen(), outcome, out, page)
-    raise typer.Exit(outcome.exit_code)
+        _show(screen(), scored, settled, _mixes(market["spans"]), out, places)
+    raise typer.Exit(max(scored.exit_code, settled.exit_code))
 
 
 def _written_market(folder: Path, enrollees: int, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, Path]]:
@@ -98,37 +96,87 @@ def _telling(result: Scores) -> list[str]:
     return by_model["enrollee_id"].to_list()
 
 
-def _draw(outcome: Outcome, market: dict[str, pl.DataFrame], folder: Path) -> bool:
+def _settled(scored: Outcome, market: dict[str, pl.DataFrame], begin: Callable[[str], None]) -> SettlementOutcome:
+    from poolwise.cli._transfer_inputs import TransferInputs
+    from poolwise.cli._transfer_results import SettlementOutcome
+    from poolwise.cli._transfers import Job, settle_tables
+
+    frames = {"scores": scored.result.scores} | {t: market[t] for t in ("enrollees", "spans", "plans", "costs")}
+    inputs = TransferInputs(frames, {})
+    settlement = settle_tables(Job(Path(), _BENEFIT_YEAR, mixes=_mixes(market["spans"])), inputs, begin)
+    return SettlementOutcome(settlement, inputs.notes)
+
+
+def _mixes(spans: pl.DataFrame) -> tuple[str, ...]:
+    """Return the mixes that are shown: one changes the whole market, one what its largest issuer attracts."""
+    largest = spans["issuer_id"].value_counts(sort=True).sort("count", "issuer_id", descending=[True, False])
+    return "healthy_young_leave", f"issuer_attracts_condition:issuer_id={largest['issuer_id'][0]}"
+
+
+def _drawn(scored: Outcome, settled: SettlementOutcome, market: dict[str, pl.DataFrame], folder: Path) -> list[str]:
+    """Draw pages and workbook, and return the names of the pages; where the extra is missing, say so and go on."""
     from data_specs.errors import ExtraMissing
+    from poolwise.cli._transfer_results import PAGE
     from poolwise.report import summary_page
 
-    notes = ["Nobody in this market exists: people, coverage and illness are made up, and stand for no state."]
+    title = f"of a made-up market, benefit year {_BENEFIT_YEAR}"
+    has_transfers = settled.draw(
+        folder, f"Transfers {title}", notes=[_FICTION], links={"The risk scores of this market": _PAGE}
+    )
     try:
         page = summary_page(
-            outcome.result,
-            title=f"Risk scores of a made-up market, benefit year {_BENEFIT_YEAR}",
+            scored.result,
+            title=f"Risk scores {title}",
             sexes=market["enrollees"].select("enrollee_id", "sex"),
-            notes=notes,
+            notes=[_FICTION],
+            links={"The transfers of this market": PAGE} if has_transfers else None,
         )
     except ExtraMissing as error:
-        outcome.notes.append(f"no page was drawn: {error}")
-        return False
+        scored.notes.append(f"no page was drawn: {error}")
+        return []
     (folder / _PAGE).write_text(page, encoding="utf-8", newline="\n")
-    return True
+    return [_PAGE, PAGE]
 
 
-def _show(console: Any, outcome: Outcome, out: Path, page: Path | None) -> None:
+def _describe(
+    scored: Outcome, settled: SettlementOutcome, options: dict[str, Any], files: dict[str, Path], folder: Path
+) -> None:
+    import polars as pl
+
+    from data_specs._manifest import describe_run, write_manifest
+
+    result, settlement = scored.result, settled.settlement
+    run = describe_run(
+        "demo",
+        options,
+        benefit_year=_BENEFIT_YEAR,
+        settings=result.settings | settlement.settings_by_name(),
+        inputs=files,
+        tables=sorted({*result.tables, *settlement.tables}),
+        counts=pl.concat([result.counts, settled.counts]).unique("table", keep="first", maintain_order=True),
+        findings=pl.concat([result.findings, settled.findings]).unique(["rule_id", "table"], maintain_order=True),
+        uncertain=pl.concat([result.uncertain, settled.uncertain], how="diagonal"),
+    )
+    write_manifest(folder, run)
+
+
+def _show(
+    console: Any, scored: Outcome, settled: SettlementOutcome, mixes: tuple[str, ...], out: Path, pages: list[Path]
+) -> None:
     import polars as pl
 
     from poolwise.cli._results import show_explanation
 
-    outcome.show(console)
-    if outcome.explanation is not None and outcome.explanation.height:
-        first = _telling(outcome.result)[0]
+    scored.show(console)
+    if scored.explanation is not None and scored.explanation.height:
+        first = _telling(scored.result)[0]
         console.print("A score taken apart:")
-        show_explanation(console, outcome.explanation.filter(pl.col("enrollee_id") == first))
+        show_explanation(console, scored.explanation.filter(pl.col("enrollee_id") == first))
+    settled.show(console, is_brief=True)
+    asked = "".join(f" --mix {mix}" for mix in mixes)
     # Not wrapped by the console: paths and commands are copied as one piece.
     typer.echo(f"Results: {out}")
-    typer.echo(f"Again:   poolwise score {out / 'inputs'} --benefit-year {_BENEFIT_YEAR}")
-    if page is not None:
+    typer.echo(f"Again:   poolwise score {out / 'inputs'} --benefit-year {_BENEFIT_YEAR} --explain --out scored")
+    typer.echo(f"         poolwise transfers {out} --benefit-year {_BENEFIT_YEAR}{asked}")
+    for page in pages:
         typer.echo(f"Page:    {page}")

@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poolwise.report._page import summary_page
+    from poolwise.report._settlement import Settlement
+    from poolwise.report._transfer_page import transfers_page
+    from poolwise.report._workbook import write_workbook
 
-__all__ = ["summary_page"]
+__all__ = ["Settlement", "summary_page", "transfers_page", "write_workbook"]
+
+_HOMES = {
+    "Settlement": "poolwise.report._settlement",
+    "summary_page": "poolwise.report._page",
+    "transfers_page": "poolwise.report._transfer_page",
+    "write_workbook": "poolwise.report._workbook",
+}
 
 
 def __getattr__(name: str) -> object:
     # Loaded on first use: the summary figures need none of what draws the page.
-    if name != "summary_page":
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("poolwise.report._page"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +121,10 @@ def _svg(chart: Any) -> str:
         .configure_legend(labelFont=_FONT, labelFontSize=12, labelColor=_INK)
         .configure_text(font=_FONT, fontSize=12)
     )
-    buffer = io.StringIO()
-    styled.save(buffer, format="svg")
-    return buffer.getvalue()
+    import vl_convert
+
+    altair = _altair()
+    # Saving through altair checks every part against a schema first, which takes longer than the drawing.
+    version = "_".join(altair.SCHEMA_VERSION.split(".")[:2])
+    svg: str = vl_convert.vegalite_to_svg(styled.to_dict(validate=False), vl_version=version)
+    return svg

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from data_specs.errors import ExtraMissing
 from poolwise.report import _charts, _summary
+from poolwise.report._page_parts import HIDDEN, count_lines, finding_lines, need_templates, render, source_lines
 from poolwise.report._suppression import SMALLEST_SHOWN, hidden_cells, shown_count
 
 if TYPE_CHECKING:
@@ -17,10 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["summary_page"]
 
-_HIDDEN = "–"
 
-
-def summary_page(result: Scores, *, title: str, sexes: pl.DataFrame, notes: Sequence[str] = ()) -> str:
+def summary_page(
+    result: Scores,
+    *,
+    title: str,
+    sexes: pl.DataFrame,
+    notes: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
+) -> str:
     """Return the HTML page of a scoring run: a table by model and metal, two charts, findings, sources.
 
     Groups of fewer than 11 people are not shown, nor what would reveal them by subtraction.
@@ -35,45 +39,33 @@ def summary_page(result: Scores, *, title: str, sexes: pl.DataFrame, notes: Sequ
         enrollee_id, sex (M, F, 1 or 2), as the input has them.
     notes : sequence of str
         Remarks under the heading.
+    links : mapping of str, optional
+        Pages of the same run: text -> address relative to this page.
 
     Raises
     ------
     ExtraMissing
         When the packages of the extra ``reports`` are not installed.
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise ExtraMissing(
-            "the page needs jinja2, which is not installed", remedy="pip install 'poolwise[reports]'"
-        ) from None
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    source = files("poolwise.report").joinpath("templates/summary.html").read_text(encoding="utf-8")
-    page = environment.from_string(source).render(
+    need_templates()
+    return render(
+        "summary.html",
         title=title,
         benefit_year=result.benefit_year,
         notes=list(notes),
+        links=dict(links or {}),
         groups=_groups(result.scores),
         total=_total(result.scores),
         smallest=SMALLEST_SHOWN,
-        hidden=_HIDDEN,
         too_few=f"Too few people to show: groups of fewer than {SMALLEST_SHOWN} stay hidden.",
         scores_chart=_score_chart(result.scores),
         ages_chart=_age_chart(result.scores, sexes),
-        counts=_counts(_summary.in_reading_order(result.counts)),
-        findings=_findings(result.findings),
+        counts=count_lines(_summary.in_reading_order(result.counts)),
+        findings=finding_lines(result.findings),
         uncertain=[{**u, "enrollees": shown_count(u["enrollees"])} for u in result.uncertain.to_dicts()],
         settings=sorted(result.settings.items()),
-        sources=_sources(result.tables),
-        version=_version(),
+        sources=source_lines(result.tables),
     )
-    return "\n".join(line.rstrip() for line in page.splitlines()) + "\n"
-
-
-def _version() -> str:
-    from data_specs._manifest import product_version
-
-    return product_version()
 
 
 def _groups(scores: pl.DataFrame) -> list[dict[str, str]]:
@@ -102,8 +94,8 @@ def _cells(row: dict[str, Any], is_hidden: bool) -> dict[str, str]:
     }
     with_hcc = round((row["share_with_hcc"] or 0) * row["people"])
     if 0 < with_hcc < SMALLEST_SHOWN:
-        figures["with_hcc"] = _HIDDEN
-    return cells | (dict.fromkeys(figures, _HIDDEN) if is_hidden else figures)
+        figures["with_hcc"] = HIDDEN
+    return cells | (dict.fromkeys(figures, HIDDEN) if is_hidden else figures)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -128,36 +120,3 @@ def _age_chart(scores: pl.DataFrame, sexes: pl.DataFrame) -> _charts.Chart | Non
     )
     means = _summary.by_age_and_sex(scores, plain).filter(pl.col("people") >= SMALLEST_SHOWN)
     return _charts.age_chart(means, _summary.age_labels()) if means.height else None
-
-
-def _counts(counts: pl.DataFrame) -> list[dict[str, str]]:
-    lines = []
-    for row in counts.rows(named=True):
-        parts = {c: row[c] for c in ("accepted", "rejected")}
-        has_few = any(0 < n < SMALLEST_SHOWN for n in parts.values())
-        # A small number follows from what was read and the other one, which is therefore hidden too.
-        shown = {c: _HIDDEN if has_few and n >= SMALLEST_SHOWN else shown_count(n) for c, n in parts.items()}
-        lines.append({"table": row["table"].replace("_", " "), "input": shown_count(row["input"]), **shown})
-    return lines
-
-
-def _findings(findings: pl.DataFrame) -> list[dict[str, str]]:
-    columns = ("rule_id", "severity", "table", "rows", "condition")
-    lines = findings.select(columns).rows(named=True)
-    return [{**r, "rows": shown_count(r["rows"]), "table": r["table"].replace("_", " ")} for r in lines]
-
-
-def _sources(tables: Sequence[str]) -> list[dict[str, str]]:
-    from data_specs._registry import contracts, provenance
-
-    known = contracts()
-    return [
-        {
-            "table": used["table"],
-            "title": known[used["table"]].title,
-            "source": known[used["table"]].source,
-            "revision": used["revision"],
-            "supplied_by": used["supplied_by"],
-        }
-        for used in provenance(list(tables))
-    ]
