@@ -117,11 +117,8 @@ class MixBase:
         days = self.member.lines["span_start"].to_physical().to_numpy().astype(np.int64)
         first = key[rows] * width + (starts[rows] - low)
         latest = np.searchsorted(first, wanted * width + (days - low), "right") - 1
-        found = rows[np.maximum(latest, 0)] if len(rows) else np.zeros(len(days), np.int64)
-        fits = (
-            (latest >= 0) & (key[found] == wanted) & (ends[found] >= days) if len(rows) else np.zeros(len(days), bool)
-        )
-        return np.where(fits, found, -1)
+        found = rows[np.maximum(latest, 0)]
+        return np.where((latest >= 0) & (key[found] == wanted), found, -1)
 
     def enrollee_row(self) -> Integers:
         """Return the row of the enrollees of each line."""

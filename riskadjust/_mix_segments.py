@@ -60,19 +60,23 @@ class Segments:
     plans: pl.DataFrame
     _columns: dict[str, tuple[str, Any]] = field(default_factory=dict)
     _masks: dict[Condition, Flags] = field(default_factory=dict)
+    _last: tuple[tuple[Condition, ...], Integers] = ((), np.zeros(0, np.int64))
 
     def names(self) -> list[str]:
         """Return the columns that a condition may name."""
         frames = (self.scores, self.spans, self.enrollees, self.plans)
         return sorted({*_OF_LINES, *_OF_PLANS, *_MADE, _VARIANT, *(c for f in frames for c in f.columns)})
 
-    def of_lines(self, rule: Rule) -> Flags:
-        """Return which lines a rule picks out where they are in the base."""
-        chosen: Flags = np.ones(len(self.base.plan), bool)
-        for condition in rule.conditions:
-            if condition.operator != "all":
+    def of_lines(self, rule: Rule) -> Integers:
+        """Return the lines that a rule picks out where they are in the base."""
+        tests = tuple(_without_row(c) for c in rule.conditions if c.operator != "all")
+        # Moves that spread over many plans are many rules with the same conditions, one after the other.
+        if not tests or self._last[0] != tests:
+            chosen: Flags = np.ones(len(self.base.plan), bool)
+            for condition in tests:
                 chosen = chosen & self._mask(condition)
-        return chosen
+            self._last = (tests, np.flatnonzero(chosen))
+        return self._last[1]
 
     def of_moved(self, rule: Rule, line: Integers, plan: Integers) -> Flags:
         """Return which lines that have moved to other plans a rule picks out there."""
@@ -96,8 +100,7 @@ class Segments:
                 self._mask(condition)
 
     def _mask(self, condition: Condition) -> Flags:
-        # The row of a condition says only where it stands.
-        key = Condition(condition.column, condition.operator, condition.value, 0)
+        key = _without_row(condition)
         if key not in self._masks:
             kind, column = self._column(condition)
             if len(self._masks) >= _MOST_MASKS:
@@ -171,6 +174,11 @@ class Segments:
         labels = given.join(bands, on=["model", "age_last"], how="left", maintain_order="left", validate="m:1")["label"]
         where = base.score_row()
         return labels.gather(np.maximum(where, 0)).set(pl.Series(where < 0), None)
+
+
+def _without_row(condition: Condition) -> Condition:
+    """Return a condition without the row that it stands in: what it tests."""
+    return Condition(condition.column, condition.operator, condition.value, 0)
 
 
 def _hint(name: str) -> str:

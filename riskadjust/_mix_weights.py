@@ -73,7 +73,7 @@ def weights_of(rules: list[Rule], segments: Segments, base: MixBase, plan_number
     effects = []
     thirtieths = base.thirtieths
     for rule in rules:
-        chosen = np.flatnonzero(segments.of_lines(rule))
+        chosen = segments.of_lines(rule)
         moved = np.flatnonzero(segments.of_moved(rule, line, plan)) if len(line) else nobody
         here, there = own[chosen], weight[moved]
         before = (_sum(here * thirtieths[chosen]) + _sum(there * thirtieths[line[moved]])) / 30

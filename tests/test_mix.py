@@ -1,6 +1,7 @@
 """Enrollee mixes: the base, households, moves, area factors, the split of changes, claims, what a result says."""
 
 import itertools
+from datetime import date
 from decimal import Decimal
 
 import mix_markets
@@ -220,6 +221,56 @@ def test_a_move_to_a_plan_without_any_premium_is_not_settled():
     assert result.findings.filter(rule_id="MIX-005")["rows"].to_list() == [1]
 
 
+def test_whoever_comes_from_a_plan_without_premium_pays_what_the_others_pay():
+    elsewhere = (person("E", "1B", premium=300.0, area=2), person("F", "1S", area=2))
+    people = (person("C", "1B", premium=0.0), person("D", "2B", premium=240.0, born=1961))
+    frames = small(*PAIR, *people, *elsewhere)
+    result = mix(*frames, one("enrollee_id", "=", "C", 0.5, "move", plan_id("2B")), benefit_year=YEAR)
+    curve = {40: 1.278, 64: 3.0}
+    assert plan_row(result, "2B")["premium"] == pytest.approx(12 * 240 * (1 + curve[40] / 2 / curve[64]))
+    assert plan_row(result, "1B")["premium"] == 0.0
+
+
+def test_months_that_come_by_two_ways_are_one_enrollee():
+    plans = {name: plan_id(name, "NY") for name in ("1S", "1B", "1G", "2S")}
+    frames = small(
+        person("P", "1S", 1.0, 1980, policy="F", premium=1700.0),
+        person("K", "1S", 0.5, 2015, policy="F", kin="child"),
+        *(person(name, plan) for name, plan in (("X", "1B"), ("Y", "1G"), ("Z", "2S"))),
+        state="NY",
+    )
+    mixes = mixes_of(
+        ("alone", "enrollee_id", "=", "P", "move", 0.5, plans["1B"]),
+        ("alone", "enrollee_id", "=", "P", "move", 1.0, plans["1G"]),
+        ("back", "enrollee_id", "=", "P", "move", 0.5, plans["1B"]),
+        ("back", "plan_id", "=", plans["1S"], "move", 0.5, plans["1G"]),
+        ("back", "policy_id", "=", "F", "move", 1.0, plans["1S"]),
+    )
+    result = mix(*frames, mixes, benefit_year=YEAR)
+    gold = of_mix(result.plans, "alone", plan_id=plans["1G"]).row(0, named=True)
+    assert (gold["billable_member_months"], gold["arf"]) == (24.0, 1.0)
+    rows = [of_mix(result.plans, name).drop("mix") for name in ("base", "back")]
+    assert rows[0].equals(rows[1])
+
+
+def test_a_household_that_no_tier_fits_on_some_day_takes_no_part_where_it_moves():
+    plans = {name: plan_id(name, "VT") for name in ("1S", "2S")}
+    frames = small(
+        person("P", "1S", 1.0, 1980, policy="F", premium=2810.0),
+        person("Q", "1S", 1.0, 1981, policy="F", kin="spouse", start=date(YEAR, 7, 1)),
+        person("K", "1S", 0.5, 2015, policy="F", kin="child"),
+        person("Z", "2S"),
+        state="VT",
+    )
+    rows = one("relationship", "!=", "self", 1.0, "move", plans["2S"])
+    result = mix(*frames, pl.concat([rows, one("enrollee_id", "=", "Z", 2.0, name="y")]), benefit_year=YEAR)
+    # The child alone until June has no tier: nobody of the policy takes part in plan 2. Z, a self, stays.
+    assert of_mix(result.plans, plan_id=plans["2S"])["total_member_months"].to_list() == [12.0]
+    assert of_mix(result.plans, plan_id=plans["1S"])["total_member_months"].to_list() == [12.0]
+    # P's line is one, Q's is one, K's is two: before and after Q came.
+    assert result.noticed.rows() == [("x", 0, "MIX-012", 3)]
+
+
 def test_a_move_without_a_score_on_the_metal_level_is_not_settled():
     scores, *others = small(*PAIR, person("C", "2B"))
     rows = one("enrollee_id", "=", "A", 1.0, "move", plan_id("2B"))
@@ -359,6 +410,10 @@ def test_an_issuer_that_leaves_changes_by_volume_and_averages(made):
     base = of_mix(result.issuers, "base", issuer_id="00002", risk_pool="individual").row(0, named=True)
     assert gone["transfer"] == Decimal("0.00")
     assert (gone["plrs"], gone["transfer_pmpm"]) == (None, None)
+    whole, rule = of_mix(result.enrollment).sort("rule").to_dicts()
+    assert rule["enrollees_before"] == whole["enrollees_before"] - whole["enrollees_after"] > 0
+    assert rule["enrollees_after"] == rule["member_months_after"] == 0
+    assert whole["member_months_before"] - whole["member_months_after"] == pytest.approx(rule["member_months_before"])
     assert gone["change"] == -base["transfer"]
     assert gone["change_from_risk"] == gone["change_from_rating_factors"] == gone["change_from_geography"] == 0
     pools = of_mix(result.issuers, risk_pool="individual")["transfer_unrounded"].sum()

@@ -8,7 +8,7 @@ from mix_markets import YEAR, of_mix
 import riskadjust
 from data_specs.errors import InputRefused, SettingRefused
 from riskadjust._mix import mix
-from riskadjust._named_mix import named_mix, named_mixes
+from riskadjust._named_mix import _shares_of_rest, named_mix, named_mixes
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,17 @@ def test_an_issuer_exits_and_its_members_spread(market):
     came = both["total_member_months_after"] - both["total_member_months"]
     assert both.height > 5
     assert came.to_list() == pytest.approx((both["share"] * both["gone"]).to_list(), rel=1e-9)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.4, 0.0])
+def test_shares_of_the_rest_are_shares_of_all(share):
+    months = [10.0, 2.0, 7.0, 1.0]
+    rest, came = 1.0, []
+    for part in _shares_of_rest(share, months):
+        came.append(rest * part)
+        rest *= 1 - part
+    assert came == pytest.approx([share * m / 20 for m in months])
+    assert rest == (0.0 if share == 1 else pytest.approx(1 - share))
 
 
 def test_silver_to_bronze_stays_with_the_issuer(market):

@@ -198,7 +198,7 @@ def is_too_small(pool: PoolFigures) -> bool:
 
 
 def _people_at_least(months: float) -> int:
-    return max(int(months / _MOST_MONTHS_OF_A_PERSON), 1) if months > 0 else 0
+    return math.ceil(months / _MOST_MONTHS_OF_A_PERSON)
 
 
 def dollars(amount: Decimal | float | None) -> str:
