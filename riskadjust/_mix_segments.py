@@ -84,6 +84,8 @@ class Segments:
         for condition in rule.conditions:
             if condition.operator == "all":
                 continue
+            if not chosen.any():
+                break
             kind, column = self._column(condition)
             if kind == "plan":
                 chosen &= column.flags_of_values(condition)[column.codes[plan]]

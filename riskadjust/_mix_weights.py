@@ -137,8 +137,11 @@ def _joined(
     is_home = base.plan[arriving] == target
     np.add.at(own, arriving[is_home], shares[is_home])
     arriving, shares = arriving[~is_home], shares[~is_home]
-    # A line arrives once from its own plan and once from each other one.
-    may_repeat = bool((plan == target).any()) or len(np.unique(arriving)) < len(arriving)
+    # Seldom does a line come twice: from two plans at once, or after it came before.
+    met = np.zeros(len(own), np.int64)
+    np.add.at(met, arriving, 1)
+    met[line[plan == target]] += 1
+    may_repeat = bool((met[arriving] > 1).any())
     line = np.concatenate([line, arriving])
     plan = np.concatenate([plan, np.full(len(arriving), target, np.int64)])
     weight = np.concatenate([weight, shares])

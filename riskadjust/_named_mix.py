@@ -16,7 +16,7 @@ __all__ = ["named_mix", "named_mixes"]
 _RULES = "transfers/named_mixes"
 _PARAMETERS = "transfers/named_mix_parameters"
 _PLAN_COLUMNS = ("risk_pool", "issuer_id", "plan_id", "rating_area_id", "metal_level", "billable_member_months")
-_BRONZE = {"expanded_bronze": "bronze"}
+_OWN = ("same", "any")  # the metal level that the enrollee has; any other one where nobody sells that
 _OUTPUT = (MIX_COLUMNS[0], "rule", *MIX_COLUMNS[1:])
 
 
@@ -58,7 +58,8 @@ def named_mix(
     enrollee's risk pool and rating area, in proportion to their billable member months. It becomes one rule per plan:
     with shares s_1, s_2, ... of what moves, and F the share that moves, rule j moves
     ``F s_j / (1 - F (s_1 + ... + s_(j-1)))`` of what the rules before it left. Bronze and expanded bronze are one metal
-    level here. Enrollees for whom there is no such plan stay for the mix's next rule.
+    level here. Where no plan of the enrollee's own level is left, ``any`` stands for the plans of all levels. Enrollees
+    for whom there is no such plan stay for the mix's next rule.
 
     Parameters
     ----------
@@ -150,9 +151,8 @@ def _expanded(
             where="plan_rows",
             remedy="hand in plan_rows=riskadjust.plan_risk(...)",
         )
-    leaving = {c["value"] for c in own if c["column"] == "issuer_id" and c["operator"] == "="}
     rules = []
-    for place, targets in _spreads(plans, first["to_issuer"], first["to_metal"], leaving).items():
+    for place, targets in _spreads(plans, own, first["to_issuer"], first["to_metal"]).items():
         where = [{"column": c, "operator": "=", "value": v} for c, v in place]
         for share, plan in zip(
             _shares_of_rest(factor, [t["billable_member_months"] for t in targets]), targets, strict=True
@@ -175,26 +175,33 @@ def _shares_of_rest(factor: float, months: list[float]) -> list[float]:
 
 
 def _spreads(
-    plans: list[dict[str, Any]], to_issuer: str, to_metal: str, leaving: set[str]
+    plans: list[dict[str, Any]], conditions: list[dict[str, Any]], to_issuer: str, to_metal: str
 ) -> dict[tuple[tuple[str, str], ...], list[dict[str, Any]]]:
     """Return the plans that take over, by the columns and values that say whom they take over."""
-    spreads: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
-    columns: list[str] = [c for c in ("state", "risk_pool", "rating_area_id") if plans and c in plans[0]]
-    columns += ["issuer_id"] * (to_issuer == "same") + ["metal_level"] * (to_metal == "same")
-    for place in sorted({tuple((c, str(p[c])) for c in columns) for p in plans}):
-        wanted: dict[str, str] = dict(place)
-        metal = wanted.pop("metal_level", None) or (None if to_metal == "any" else to_metal)
-        targets = [
-            p
-            for p in plans
-            if all(p[c] == v for c, v in wanted.items())
-            and (metal is None or _BRONZE.get(p["metal_level"], p["metal_level"]) == _BRONZE.get(metal, metal))
-            and (to_issuer == "same" or p["issuer_id"] not in leaving)
-            and p["billable_member_months"] > 0
-        ]
+    if not plans:
+        return {}
+    said = {c["column"]: c["value"] for c in conditions if c["operator"] == "=" and c["column"] in plans[0]}
+    columns: list[str] = [c for c in ("state", "risk_pool", "rating_area_id") if c in plans[0]]
+    columns += ["issuer_id"] * (to_issuer == "same")
+    sources = [p for p in plans if all(p[c] == v for c, v in said.items())]
+    by_place: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for plan in plans:
+        if plan["billable_member_months"] > 0 and (to_issuer == "same" or plan["issuer_id"] != said.get("issuer_id")):
+            by_place.setdefault(tuple(plan[c] for c in columns), []).append(plan)
+    spreads = {}
+    for *where, metal in sorted({(*(p[c] for c in columns), p["metal_level"]) for p in sources}):
+        there = by_place.get(tuple(where), [])
+        of_metal = [p for p in there if _level(p) == (_level({"metal_level": metal}) if to_metal in _OWN else to_metal)]
+        targets = of_metal if to_metal != "any" else [] if of_metal else there
         if targets:
-            spreads[place] = targets
+            spreads[*zip(columns, where, strict=True), ("metal_level", metal)] = targets
     return spreads
+
+
+def _level(plan: dict[str, Any]) -> str:
+    """Return the metal level of a plan; bronze and expanded bronze are one."""
+    level: str = plan["metal_level"]
+    return "bronze" if level == "expanded_bronze" else level
 
 
 def _number(text: str, written: str) -> float:
