@@ -1,1 +1,107 @@
-"""Prices."""
+"""Prices: member rates, rate tables, household quotes, subsidies and their reconciliation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rating._areas import rating_area
+    from rating._assistance import Assistance, cost_sharing_variant, medicaid_outcome
+    from rating._benchmark import Benchmarks, second_lowest_cost_silver
+    from rating._credit import Credits, premium_tax_credit
+    from rating._eligibility import CreditEligibility, credit_eligibility
+    from rating._factors import rate_basis
+    from rating._member_rate import member_rate
+    from rating._penalty import Penalties, shared_responsibility_payment
+    from rating._quote import Quotes, quote
+    from rating._quote_files import QuoteFiles, quote_files
+    from rating._quote_settings import QuoteSettings
+    from rating._rate_check import check_rates
+    from rating._rate_settings import RateSettings
+    from rating._rate_table import rate_table
+    from rating._reconcile import Reconciliations, reconcile
+    from rating._shopping import Shopping, shop
+    from rating._subsidy_settings import (
+        BenchmarkSettings,
+        CreditSettings,
+        MedicaidSettings,
+        PenaltySettings,
+        ReconcileSettings,
+    )
+
+__all__ = [
+    "Assistance",
+    "BenchmarkSettings",
+    "Benchmarks",
+    "CreditEligibility",
+    "CreditSettings",
+    "Credits",
+    "MedicaidSettings",
+    "Penalties",
+    "PenaltySettings",
+    "QuoteFiles",
+    "QuoteSettings",
+    "Quotes",
+    "RateSettings",
+    "ReconcileSettings",
+    "Reconciliations",
+    "Shopping",
+    "check_rates",
+    "cost_sharing_variant",
+    "credit_eligibility",
+    "medicaid_outcome",
+    "member_rate",
+    "premium_tax_credit",
+    "quote",
+    "quote_files",
+    "rate_basis",
+    "rate_table",
+    "rating_area",
+    "reconcile",
+    "second_lowest_cost_silver",
+    "shared_responsibility_payment",
+    "shop",
+]
+
+_HOMES = {
+    "Assistance": "rating._assistance",
+    "BenchmarkSettings": "rating._subsidy_settings",
+    "Benchmarks": "rating._benchmark",
+    "CreditEligibility": "rating._eligibility",
+    "CreditSettings": "rating._subsidy_settings",
+    "Credits": "rating._credit",
+    "MedicaidSettings": "rating._subsidy_settings",
+    "Penalties": "rating._penalty",
+    "PenaltySettings": "rating._subsidy_settings",
+    "QuoteFiles": "rating._quote_files",
+    "QuoteSettings": "rating._quote_settings",
+    "Quotes": "rating._quote",
+    "RateSettings": "rating._rate_settings",
+    "ReconcileSettings": "rating._subsidy_settings",
+    "Reconciliations": "rating._reconcile",
+    "Shopping": "rating._shopping",
+    "check_rates": "rating._rate_check",
+    "cost_sharing_variant": "rating._assistance",
+    "credit_eligibility": "rating._eligibility",
+    "medicaid_outcome": "rating._assistance",
+    "member_rate": "rating._member_rate",
+    "premium_tax_credit": "rating._credit",
+    "quote": "rating._quote",
+    "quote_files": "rating._quote_files",
+    "rate_basis": "rating._factors",
+    "rate_table": "rating._rate_table",
+    "rating_area": "rating._areas",
+    "reconcile": "rating._reconcile",
+    "second_lowest_cost_silver": "rating._benchmark",
+    "shared_responsibility_payment": "rating._penalty",
+    "shop": "rating._shopping",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on first use, so that importing the package costs no import of polars or numpy.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -101,7 +101,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(EASY, max_examples=50)
+@settings(EASY, max_examples=25)
 @given(MARKETS, OPTIONS)
 def test_garbage(frames, options):
     check(frames, options)

@@ -131,7 +131,7 @@ def copied(frames, policies, times):
     }
 
 
-@pytest.mark.parametrize("resample", ["policies_of_pool", "policies_of_issuer"])
+@pytest.mark.parametrize("resample", ["policies_of_pool", pytest.param("policies_of_issuer", marks=pytest.mark.slow)])
 def test_a_draw_is_the_settlement_of_the_copied_policies(frames, report, resample):
     """Draws 1 and 2 rebuilt: every policy copied as often as it was drawn, and everything computed from the frames."""
     found = bootstrap_transfers(report, benefit_year=YEAR, seed=5, draws=3, resample=resample)
@@ -246,6 +246,7 @@ def test_the_figures_of_the_interval(report):
     ).all()
 
 
+@pytest.mark.slow
 def test_the_interval_narrows_with_the_population():
     """Four times the policies: half the standard error per member month, roughly."""
     errors = []

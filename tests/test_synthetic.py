@@ -472,7 +472,7 @@ def test_scores_look_like_a_market(market: Tables) -> None:
 # ---- sizes, years, bad arguments -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("enrollees", [1, 2, 3, 10])
+@pytest.mark.parametrize("enrollees", [1, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 10))])
 def test_small_markets_are_whole(enrollees: int) -> None:
     for seed in range(2):
         tables = synthetic_market("VT", enrollees=enrollees, seed=seed)

@@ -60,6 +60,7 @@ def test_transfer_case(case):
     assert abs(result.plans["transfer_unrounded"].sum()) <= 1e-12 * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", reading.transfer_cases(), ids=lambda case: case["id"])
 def test_transfer_case_in_other_number_types(case):
     """Amounts as Decimal or whole numbers, lazy, and in another order, give the same bytes."""

@@ -388,7 +388,13 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+IN_DEFAULT_RUN = ("plain", "error rates")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(o, id=n, marks=[] if n in IN_DEFAULT_RUN else pytest.mark.slow) for n, o in OPTIONS.items()],
+)
 def test_formulas_of_the_workbook_give_our_figures(tmp_path, options):
     settlement = settled(benefit_year=2022, **options)
     path = tmp_path / "t.xlsx"

@@ -131,7 +131,7 @@ def test_twin_of_ten_thousand(benefit_year, model):
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings))
-@pytest.mark.parametrize("benefit_year", [2024, 2026])
+@pytest.mark.parametrize("benefit_year", [pytest.param(2024, marks=pytest.mark.slow), 2026])
 def test_twin_with_settings(benefit_year, settings):
     check_population(everyone(benefit_year, 80), benefit_year, settings)
 
