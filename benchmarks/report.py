@@ -24,6 +24,8 @@ BEGIN, END = "<!-- figures: benchmarks/report.py --write -->", "<!-- end of figu
 WITHOUT_PARAMETERS = {
     "scoring.AgainstHccpy": "5% mapped, benefit year 2019",
     "start.Start": "files in the system's cache",
+    "prices.Households": "30 plans in each area, Parquet to Parquet",
+    "prices.MemberRates": "four factors by position",
     "transfers.EveryState": "made-up plan rows",
     "transfers.Market": "100,000 enrollees, 40 plans",
 }
@@ -70,6 +72,12 @@ RATIOS = (
         "transfers.EveryState.track_ratio_to_duckdb",
         "{:.2f} x",
     ),
+    Row(
+        "member-rate kernel against DuckDB SQL on doubles",
+        "prices.MemberRates.track_ratio_to_duckdb",
+        "{:.1f} x",
+        "7 x",
+    ),
     Row("enrollees for whom hccpy gives the same score", "scoring.AgainstHccpy.track_share_that_agrees", "{:.1%}"),
 )
 ABSOLUTE = (
@@ -92,6 +100,19 @@ ABSOLUTE = (
     Row("`riskadjust.plan_risk`", "transfers.Market.track_seconds_of_plan_risk", "{:.2f} s"),
     Row("1,000 draws of `bootstrap_transfers`", "transfers.Market.track_seconds_of_1000_draws", "{:.1f} s", "20 s"),
     Row("1,000 mixes", "transfers.Market.track_seconds_of_1000_mixes", "{:.1f} s", "60 s", "10 s"),
+    Row("member-rate kernel, rows a second", "prices.MemberRates.track_rows_per_second", "{:,.0f}", "150 M", "400 M"),
+    Row(
+        "`rating.member_rate` from four columns of floats, rows a second",
+        "prices.MemberRates.track_rows_per_second_from_columns",
+        "{:,.0f}",
+    ),
+    Row(
+        "`rating.quote_files`, households a second",
+        "prices.Households.track_households_per_second",
+        "{:,.0f}",
+        "16,667",
+    ),
+    Row("peak memory of that process", "prices.Households.peakmem_quote_files", "{:,.0f} MB", "1 GB"),
     Row("Python alone, whole process", "start.Start.time_python", "{:.3f} s"),
 )
 
