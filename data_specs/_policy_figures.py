@@ -197,10 +197,8 @@ def family_tiers(state: str, market: str, year: int) -> FamilyTiers | None:
     >>> family_tiers("TX", "individual", 2025) is None
     True
     """
-    frame = _registry.rows("rating/family_tiers")
+    frame = _registry.rows_in_force("rating/family_tiers", year)
     of_state = frame.filter((frame["state"] == state) & (frame["market"] == market))
-    last = of_state["last_plan_year"].fill_null(year)
-    of_state = of_state.filter((of_state["first_plan_year"] <= year) & (last >= year))
     if of_state.height == 0:
         return None
     by_tier = dict(zip(of_state["tier"].to_list(), _millionths(of_state, "multiplier"), strict=True))

@@ -22,7 +22,7 @@ from data_specs.errors import InputRefused, SettingRefused, TableMissing, TableR
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Overlay", "catalog", "contracts", "provenance", "rows", "table", "use", "year_ranges"]
+__all__ = ["Overlay", "catalog", "contracts", "provenance", "rows", "rows_in_force", "table", "use", "year_ranges"]
 
 INSTALLED = Path(__file__).parent
 _used: list[Overlay] = []
@@ -153,14 +153,13 @@ def table(name: str, *, year: int | None = None, state: str | None = None, revis
 def rows(name: str, *, year: int | None = None, revision: str | None = None) -> pl.DataFrame:
     """Return :func:`table` with two more columns, ``_file`` and ``_row``: where each row stands."""
     _need_text(name=name, **({} if revision is None else {"revision": revision}))
-    if year is not None and (isinstance(year, bool) or not hasattr(year, "__index__")):
-        raise _setting_refused("year", year, "a whole number", "2025")
     contract = _contract(name)
     if year is None:
         return _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
     if revision is None:
-        chosen = _year_in_use(contract, int(year))
+        chosen = rows_in_force(name, year)
     else:
+        _need_year(year)
         chosen = rows_of_year(_rows_kept(name, revision), contract, int(year))
     if chosen.height == 0:
         frame = _rows_in_use(contract) if revision is None else _rows_kept(name, revision)
@@ -171,6 +170,26 @@ def rows(name: str, *, year: int | None = None, revision: str | None = None) -> 
             remedy="choose a held year, or supply the table (data_specs.use(folder), --tables DIR, POOLWISE_TABLES)",
         )
     return chosen
+
+
+def rows_in_force(name: str, year: int) -> pl.DataFrame:
+    """Return :func:`rows` of a year, empty where no row holds for it: for figures that a year may be without.
+
+    Examples
+    --------
+    >>> rows_in_force("transfers/merged_markets", 2025)["state"].to_list()
+    ['MA', 'ME']
+    >>> rows_in_force("transfers/merged_markets", 1999).height
+    0
+    """
+    _need_text(name=name)
+    _need_year(year)
+    return _year_in_use(_contract(name), int(year))
+
+
+def _need_year(year: object) -> None:
+    if isinstance(year, bool) or not hasattr(year, "__index__"):
+        raise _setting_refused("year", year, "a whole number", "2025")
 
 
 def _need_text(**values: object) -> None:

@@ -77,8 +77,8 @@ def synthetic_market(
         service_date, diagnosis_code, without repeats. Most codes lead to no payment condition.
         ``drugs`` : enrollee_id, code_type (hcpcs, ndc), code, service_date; in order of enrollee_id, service_date,
         code_type, code. NDCs of labeler 00000 are made up and stand for drugs without a drug class.
-        ``costs`` : enrollee_id, plan_id, csr_variant, plan_paid (dollars in the year); a row per enrollee, plan and
-        variant held, zeros included, in that order.
+        ``costs`` : enrollee_id, plan_id, csr_variant, allowed, plan_paid (dollars in the year); a row per enrollee,
+        plan and variant held, zeros included, in that order.
 
     Raises
     ------

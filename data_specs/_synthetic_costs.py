@@ -13,7 +13,7 @@ from data_specs._synthetic_draws import Draws, Integers, Stream
 from data_specs._synthetic_offers import Offers, price_level
 from data_specs._synthetic_people import Coverage, Households, People
 
-__all__ = ["Costs", "draw_costs"]
+__all__ = ["Costs", "draw_costs", "enrollee_share"]
 
 _CENTS = 100
 _YEAR = 365
@@ -26,6 +26,7 @@ class Costs:
     person: Integers
     offer: Integers
     variant: Integers
+    allowed: Integers  # cents
     plan_paid: Integers  # cents
 
 
@@ -39,7 +40,7 @@ def draw_costs(
     offers: Offers,
     year: int,
 ) -> Costs:
-    """Return what plans paid for each enrollee in the year.
+    """Return what each enrollee's care cost in the year, and what plans paid of it.
 
     The cost of a year is spread over the covered days, so that each plan held bears its part; cost sharing starts anew
     with every plan and variant.
@@ -59,8 +60,8 @@ def draw_costs(
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     amount = np.add.reduceat(parts[person, stretch][order], starts)
     rows = order[starts]
-    paid = amount - _enrollee_share(amount, offers.metal[offer[rows]], variant[rows], price_level(year))
-    return Costs(person[rows], offer[rows], variant[rows], paid)
+    paid = amount - enrollee_share(amount, offers.metal[offer[rows]], variant[rows], price_level(year))
+    return Costs(person[rows], offer[rows], variant[rows], amount, paid)
 
 
 def _year_of_care(draws: Draws, households: Households, people: People, health: Health, visits: Visits) -> Integers:
@@ -83,8 +84,18 @@ def _cases(stream: Stream, mean: int, count: int) -> Integers:
     return mean * severity // 100
 
 
-def _enrollee_share(amount: Integers, metal: Integers, variant: Integers, level: int) -> Integers:
-    """Return what enrollees pay themselves of the amounts, by the cost sharing of their plan and variant."""
+def enrollee_share(amount: Integers, metal: Integers, variant: Integers, level: int) -> Integers:
+    """Return what enrollees pay themselves of the amounts, by the cost sharing of their plan and variant.
+
+    Parameters
+    ----------
+    amount : array
+        Cents of care in a year.
+    metal, variant : array
+        Positions in METALS and VARIANTS of the plan assumptions.
+    level : int
+        Prices of the year, see :func:`data_specs._synthetic_offers.price_level`.
+    """
     designs = np.array(assumed_plans.COST_SHARING)[:, None, :].repeat(len(assumed_plans.VARIANTS), axis=1)
     for name, design in assumed_plans.VARIANT_COST_SHARING.items():
         designs[:, assumed_plans.VARIANTS.index(name)] = design

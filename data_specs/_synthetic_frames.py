@@ -15,7 +15,7 @@ from data_specs._synthetic_draws import Integers
 from data_specs._synthetic_offers import Offers
 from data_specs._synthetic_people import SELF, Calendar, Coverage, Households, People
 
-__all__ = ["Drawn", "market_frames"]
+__all__ = ["Drawn", "dollars", "market_frames"]
 
 _RELATIONSHIPS = ("self", "spouse", "child")
 
@@ -73,7 +73,8 @@ def _dates(days: Integers, name: str) -> pl.Series:
     return pl.Series(name, days.astype(np.int32)).cast(pl.Date)
 
 
-def _dollars(cents: Integers, name: str, digits: int) -> pl.Series:
+def dollars(cents: Integers, name: str, digits: int) -> pl.Series:
+    """Return cents as a column of dollars of so many digits."""
     return (pl.Series(name, cents, dtype=pl.Int64).cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(digits, 2))
 
 
@@ -88,7 +89,7 @@ def _span_frame(ids: pl.Series, policy_ids: pl.Series, drawn: Drawn) -> pl.DataF
     offer = coverage.offer[policy, stretch]
     is_self = pl.Series(households.relationship[person] == SELF)
     plans = _plan_frame(offers, "")
-    premium = _dollars(drawn.premiums[policy, stretch, born], "premium_monthly", 10)
+    premium = dollars(drawn.premiums[policy, stretch, born], "premium_monthly", 10)
     return pl.DataFrame(
         [
             _taken(ids, person, "enrollee_id"),
@@ -140,7 +141,7 @@ def _plan_frame(offers: Offers, state: str) -> pl.DataFrame:
             _repeated(state, number, "state"),
             _repeated(offers.market.name, number, "market"),
             _taken(pl.Series(assumed_plans.METALS), offers.metal, "metal_level"),
-            _dollars(offers.base, "base_premium_monthly", 10),
+            dollars(offers.base, "base_premium_monthly", 10),
         ]
     )
 
@@ -184,6 +185,7 @@ def _cost_frame(ids: pl.Series, costs: Costs, offers: Offers) -> pl.DataFrame:
             _taken(ids, costs.person, "enrollee_id"),
             _taken(pl.Series(offers.plan_ids), costs.offer, "plan_id"),
             _taken(pl.Series(assumed_plans.VARIANTS), costs.variant, "csr_variant"),
-            _dollars(costs.plan_paid, "plan_paid", 12),
+            dollars(costs.allowed, "allowed", 12),
+            dollars(costs.plan_paid, "plan_paid", 12),
         ]
     )

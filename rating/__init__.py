@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from rating._areas import rating_area
     from rating._assistance import Assistance, cost_sharing_variant, medicaid_outcome
     from rating._benchmark import Benchmarks, second_lowest_cost_silver
+    from rating._composite import Composites, composite_premiums
     from rating._credit import Credits, premium_tax_credit
     from rating._eligibility import CreditEligibility, credit_eligibility
     from rating._factors import rate_basis
     from rating._member_rate import member_rate
+    from rating._outcome import Outcome
     from rating._penalty import Penalties, shared_responsibility_payment
     from rating._quote import Quotes, quote
     from rating._quote_files import QuoteFiles, quote_files
@@ -33,10 +35,12 @@ __all__ = [
     "Assistance",
     "BenchmarkSettings",
     "Benchmarks",
+    "Composites",
     "CreditEligibility",
     "CreditSettings",
     "Credits",
     "MedicaidSettings",
+    "Outcome",
     "Penalties",
     "PenaltySettings",
     "QuoteFiles",
@@ -47,6 +51,7 @@ __all__ = [
     "Reconciliations",
     "Shopping",
     "check_rates",
+    "composite_premiums",
     "cost_sharing_variant",
     "credit_eligibility",
     "medicaid_outcome",
@@ -67,10 +72,12 @@ _HOMES = {
     "Assistance": "rating._assistance",
     "BenchmarkSettings": "rating._subsidy_settings",
     "Benchmarks": "rating._benchmark",
+    "Composites": "rating._composite",
     "CreditEligibility": "rating._eligibility",
     "CreditSettings": "rating._subsidy_settings",
     "Credits": "rating._credit",
     "MedicaidSettings": "rating._subsidy_settings",
+    "Outcome": "rating._outcome",
     "Penalties": "rating._penalty",
     "PenaltySettings": "rating._subsidy_settings",
     "QuoteFiles": "rating._quote_files",
@@ -81,6 +88,7 @@ _HOMES = {
     "Reconciliations": "rating._reconcile",
     "Shopping": "rating._shopping",
     "check_rates": "rating._rate_check",
+    "composite_premiums": "rating._composite",
     "cost_sharing_variant": "rating._assistance",
     "credit_eligibility": "rating._eligibility",
     "medicaid_outcome": "rating._assistance",

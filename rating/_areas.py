@@ -98,8 +98,9 @@ def map_year(plan_year: int, area_map: str | int = "exact") -> int:
     >>> map_year(2023), map_year(2026, 2023), map_year(2026, "2015")
     (2023, 2023, 2015)
     """
+    year = whole_year(plan_year, "plan_year")
     if area_map == "exact":
-        return whole_year(plan_year, "plan_year")
+        return year
     if isinstance(area_map, str) and area_map.isascii() and area_map.isdigit():
         return int(area_map)
     if isinstance(area_map, bool) or not hasattr(area_map, "__index__"):
@@ -147,7 +148,7 @@ def _found(frame: pl.DataFrame, plan_year: int, area_map: str | int, zip_countie
         pl.when(count == 0).then("why_none").when(count > 1).then(pl.lit("ambiguous")).alias("reason"),
         areas.alias("possible_rating_areas"),
         pl.lit(year, dtype=pl.Int32).alias("area_map_year"),
-        pl.lit(year != plan_year).alias("is_uncertain"),
+        pl.lit(year != int(plan_year)).alias("is_uncertain"),
     )
     return frame.drop(found.columns, strict=False).hstack(found)
 

@@ -15,6 +15,7 @@ from rating._eligibility import IncomeLimits
 from rating._figures import Figures, whole_year
 from rating._frame_rows import FrameRows, collected, word_series
 from rating._money import money_series
+from rating._outcome import Outcome, outcome_of
 from rating._poverty import LARGEST_SIZE, PovertyLines, income_percent
 from rating._subsidy_settings import MedicaidSettings
 from riskadjust._findings import Findings
@@ -46,30 +47,20 @@ _TENTHS = 10  # limits are published in whole percent; tenths leave room
 
 
 @dataclass(frozen=True)
-class Assistance:
+class Assistance(Outcome):
     """What incomes open, household by household.
 
     Attributes
     ----------
     households : DataFrame
         See :func:`cost_sharing_variant` and :func:`medicaid_outcome`.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`.
     plan_year : int
         The year of cover.
     """
 
     households: pl.DataFrame
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     plan_year: int
 
 
@@ -246,13 +237,8 @@ def _assistance(
 ) -> Assistance:
     return Assistance(
         result,
-        findings.frame(),
-        findings.counts(),
-        settings,
-        figures.uncertain(),
-        findings.refused(),
-        figures.tables,
         year,
+        **outcome_of(findings, figures, settings).parts(),
     )
 
 
@@ -326,7 +312,10 @@ def medicaid_outcome(
     dates = _dates(rows, year)
     at = rows.keep(["household_id"])
     income, sizes, regions, refused_for_status = income[at], sizes[at], regions[at], refused_for_status[at]
-    dates, states = dates[at], rows.frame["state"][at].str.strip_chars().str.to_uppercase()
+    dates, states = (
+        dates[at],
+        _frames.text_column(rows.frame, "households", "state")[at].str.strip_chars().str.to_uppercase(),
+    )
     limits, credit_lines = IncomeLimits.of_year(figures, year), PovertyLines.of_year(figures, year - 1)
     percent = income_percent(income, credit_lines.dollars(regions, sizes))
     credit_lines.put_down(figures, regions, sizes, "outcome")

@@ -14,6 +14,7 @@ from rating._benchmark_policies import BenchmarkHouseholds, benchmark_households
 from rating._figures import Figures, whole_year
 from rating._frame_rows import collected, word_series
 from rating._money import money_series
+from rating._outcome import Outcome, outcome_of
 from rating._places import AMBIGUOUS, PLACED
 from rating._policy_premiums import Covered, area_premiums
 from rating._second_lowest import NOT_OFFERED, second_lowest
@@ -38,8 +39,10 @@ BENCHMARK_REASONS = (
     "tier_not_published",
     "areas_numbered_otherwise",
     "no_eligible_member",
+    "area_not_held",
 )
-(DETERMINED, AMBIGUOUS_AREA, UNKNOWN_AREA, UNKNOWN_COUNTY, NO_SILVER, SINGLE, NO_TIER, OTHER_NUMBERS, NOBODY) = range(9)
+DETERMINED, AMBIGUOUS_AREA, UNKNOWN_AREA, UNKNOWN_COUNTY, NO_SILVER, SINGLE, NO_TIER, OTHER_NUMBERS = range(8)
+NOBODY, NOT_HELD = 8, 9
 # States whose areas rating/benchmark_premiums numbers otherwise than the published maps (note of that table).
 _OTHER_NUMBERS = ("ID", "ME", "WA")
 _RULES = {
@@ -51,34 +54,25 @@ _RULES = {
     NO_TIER: "SUB-046",
     OTHER_NUMBERS: "SUB-048",
     NOBODY: "SUB-011",
+    NOT_HELD: "SUB-049",
 }
 
 
 @dataclass(frozen=True)
-class Benchmarks:
+class Benchmarks(Outcome):
     """The benchmark premiums of coverage families.
 
     Attributes
     ----------
     households : DataFrame
         See :func:`second_lowest_cost_silver`.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`.
     plan_year : int
         The year of cover.
     """
 
     households: pl.DataFrame
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     plan_year: int
 
 
@@ -186,13 +180,8 @@ def second_lowest_cost_silver(
     shown = pl.concat([chosen.frame(), _service_line(served is not None)])
     return Benchmarks(
         frame,
-        findings.frame(),
-        findings.counts(),
-        shown,
-        figures.uncertain(),
-        findings.refused(),
-        figures.tables,
         year,
+        **outcome_of(findings, figures, shown).parts(),
     )
 
 
@@ -248,6 +237,8 @@ class _Work:
                 self._reason[rows] = OTHER_NUMBERS
                 continue
             if at is None:
+                if offered.source != "rates":
+                    self._reason[rows] = NOT_HELD
                 continue
             offers = np.arange(offered.first[at], offered.first[at + 1])
             if place.plan_ids is not None:
@@ -344,7 +335,7 @@ class _Work:
         )
         reason = joined["reason"].fill_null(NOBODY).to_numpy().astype(np.int64)
         benchmark, has_benchmark = _filled(joined["benchmark"])
-        by_proxy = (reason == NO_SILVER) & joined["has_proxy"].to_numpy()
+        by_proxy = np.isin(reason, (NO_SILVER, NOT_HELD)) & joined["has_proxy"].to_numpy()
         benchmark = np.where(by_proxy, joined["proxy"].to_numpy(), benchmark)
         reason[by_proxy] = DETERMINED
         determined = reason == DETERMINED

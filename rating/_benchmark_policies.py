@@ -90,6 +90,7 @@ def benchmark_households(households: Any, areas: Any | None, year: int, findings
     counts = rows.flag("seeks_coverage", True) & rows.flag("credit_eligible", True)
     proxy = rows.money("proxy_benchmark_monthly", monthly=True)
     relationship = rows.choice("relationship", RELATIONSHIPS, "unknown")
+    rows.broken_with(rows.broken_households())
     at = rows.keep(["household_id", *own])
     places = rating_areas_of(frame, areas)[at]
     ids = frame["household_id"][at]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rating._eligibility import CreditEligibility, credit_eligibility
 from rating._figures import Figures, whole_year
 from rating._frame_rows import FrameRows, collected, word_series
 from rating._money import LARGEST_MONTHLY, money_frame
+from rating._outcome import Outcome, outcome_of
 from rating._poverty import LARGEST_SIZE, PovertyLines
 from rating._subsidy_settings import CreditSettings
 from riskadjust._findings import Findings
@@ -45,7 +46,7 @@ NO_BENCHMARK_RULE, ADVANCE_CUT = "SUB-020", "SUB-021"
 
 
 @dataclass(frozen=True)
-class Credits:
+class Credits(Outcome):
     """The premium tax credits of one tax year.
 
     Attributes
@@ -54,24 +55,14 @@ class Credits:
         See :func:`premium_tax_credit`.
     members : DataFrame or None
         Who is eligible and why not, where members were handed in; see :class:`rating.CreditEligibility`.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`.
     tax_year : int
         The year of cover.
     """
 
     households: pl.DataFrame
     members: pl.DataFrame | None
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     tax_year: int
 
 
@@ -156,28 +147,25 @@ def premium_tax_credit(
     given = _read(FrameRows(frame, "households", findings), persons)
     result = _credits(given, schedule, lines)
     _put_down(given, result, schedule, lines, figures, findings)
-    counts = findings.counts()
-    refused = findings.refused()
-    uncertain, noticed, tables = figures.uncertain(), findings.frame(), set(figures.tables)
-    if persons is not None:
-        import polars as pl
+    outcome = outcome_of(findings, figures, chosen.frame())
+    if persons is None:
+        return Credits(_frame(given, result), None, year, **outcome.parts())
+    return Credits(_frame(given, result), persons.members, year, **_with_members(outcome, persons).parts())
 
-        of_members = pl.col("table") == "members"
-        counts = pl.concat([counts, persons.counts.filter(of_members)])
-        noticed = pl.concat([noticed, persons.findings.filter(of_members | (pl.col("rule_id") == "SUB-011"))])
-        uncertain = pl.concat([uncertain, persons.uncertain]).unique(maintain_order=True)
-        refused |= {name: rows for name, rows in persons.refused.items() if name == "members"}
-        tables |= set(persons.tables)
-    return Credits(
-        _frame(given, result),
-        None if persons is None else persons.members,
-        noticed,
-        counts,
-        chosen.frame(),
-        uncertain,
-        refused,
-        sorted(tables),
-        year,
+
+def _with_members(outcome: Outcome, persons: CreditEligibility) -> Outcome:
+    """Return what was said of the households and of their members."""
+    import polars as pl
+
+    of_members = pl.col("table") == "members"
+    noticed = persons.findings.filter(of_members | (pl.col("rule_id") == "SUB-011"))
+    return replace(
+        outcome,
+        findings=pl.concat([outcome.findings, noticed]),
+        counts=pl.concat([outcome.counts, persons.counts.filter(of_members)]),
+        uncertain=pl.concat([outcome.uncertain, persons.uncertain]).unique(maintain_order=True),
+        refused=outcome.refused | {name: rows for name, rows in persons.refused.items() if name == "members"},
+        tables=sorted({*outcome.tables, *persons.tables}),
     )
 
 
@@ -227,6 +215,8 @@ def _read(rows: FrameRows, persons: CreditEligibility | None) -> _Households:
     columns["advance_allowed"] = rows.flag("advance_allowed", True)
     if persons is not None:
         columns |= _from_persons(rows, persons)
+        if "members" in persons.refused:
+            rows.broken_with(persons.refused["members"]["household_id"].drop_nulls().unique())
     at = rows.keep(["household_id"])
     rows.note(NO_BENCHMARK_RULE, ~benchmark.is_given[at])
     return _Households(rows.frame["household_id"][at], **{name: array[at] for name, array in columns.items()})

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rating._contribution import NO_PERCENTAGE
 from rating._frame_rows import WHOLE_SHARE
-from rating._money import half_up
+from rating._money import portion
 
 __all__ = ["annual_credit", "apportioned", "ehb_part", "monthly_credit"]
 
@@ -39,7 +39,7 @@ def ehb_part(premium_cents: Integers, share: Integers) -> Integers:
     """
     if (share == WHOLE_SHARE).all():
         return premium_cents
-    return half_up(premium_cents * share, WHOLE_SHARE)
+    return portion(premium_cents, share, WHOLE_SHARE)
 
 
 def apportioned(premium_cents: Integers, own_benchmark: Integers, others_benchmark: Integers) -> Integers:
@@ -61,7 +61,7 @@ def apportioned(premium_cents: Integers, own_benchmark: Integers, others_benchma
     if not is_split.any():
         return premium_cents
     whole = np.where(is_split, own_benchmark + others_benchmark, 1)
-    return np.where(is_split, half_up(premium_cents * own_benchmark, whole), premium_cents)
+    return np.where(is_split, portion(premium_cents, own_benchmark, whole), premium_cents)
 
 
 def monthly_credit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data_specs.errors import TableMissing
 from rating._figures import Figures, whole_year
 from rating._frame_rows import FrameRows, collected, word_series
+from rating._outcome import Outcome, outcome_of
 from rating._poverty import LARGEST_SIZE, PovertyLines, income_percent
 from rating._subsidy_settings import CreditSettings
 from riskadjust._findings import Findings
@@ -242,7 +243,7 @@ def person_reasons(
 
 
 @dataclass(frozen=True)
-class CreditEligibility:
+class CreditEligibility(Outcome):
     """Who can have the credit.
 
     Attributes
@@ -253,24 +254,14 @@ class CreditEligibility:
     households : DataFrame
         household_id, income_pct_of_poverty, enrolled_members, eligible_members, has_status_exception (eligible below
         the lower limit for their status), advance_allowed (for every eligible member). Sorted by household_id.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`.
     tax_year : int
         The year of cover.
     """
 
     members: pl.DataFrame
     households: pl.DataFrame
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     tax_year: int
 
 
@@ -335,10 +326,14 @@ def credit_eligibility(
 
     year, chosen = whole_year(tax_year, "tax_year"), CreditSettings.of(settings)
     figures, findings = Figures(), Findings()
-    income, percent, kept = _incomes(households, year, figures, findings)
-    limits = IncomeLimits.of_year(figures, year)
     rows = FrameRows(collected(members, "members", ("household_id", "member_id")), "members", findings)
     rows.key(["household_id", "member_id"])
+    by_family = chosen.family_offer_from is not None and year >= chosen.family_offer_from
+    persons, offers, verified = _read_persons(rows, by_family)
+    bad = rows.broken_households()
+    income, percent, kept = _incomes(households, bad, year, figures, findings)
+    limits = IncomeLimits.of_year(figures, year)
+    rows.broken_with(bad)
     place = kept.join(
         rows.frame.select("household_id").with_row_index("_at"), on="household_id", how="right", maintain_order="right"
     )["_place"]
@@ -346,7 +341,7 @@ def credit_eligibility(
     home = place.fill_null(0).to_numpy().astype(np.int64)
     if not kept.height:
         income = percent = np.zeros(1, np.int64)
-    persons, verified = _read_persons(rows, income[home], year, chosen, figures)
+    persons = replace(persons, has_affordable_offer=_affordable(offers, income[home], year, by_family, figures))
     reasons = person_reasons(persons, percent[home], limits, year, chosen)
     needs_proof = chosen.verified_before_advance_from is not None and year >= chosen.verified_before_advance_from
     at = rows.keep(["household_id", "member_id"])
@@ -367,13 +362,8 @@ def credit_eligibility(
     return CreditEligibility(
         found.drop("_excepted"),
         by_household,
-        findings.frame(),
-        findings.counts(),
-        chosen.frame(),
-        figures.uncertain(),
-        findings.refused(),
-        figures.tables,
         year,
+        **outcome_of(findings, figures, chosen.frame()).parts(),
     )
 
 
@@ -389,15 +379,19 @@ def _put_down_settings(figures: Figures, settings: CreditSettings, reasons: Inte
 
 
 def _incomes(
-    households: Any, year: int, figures: Figures, findings: Findings
+    households: Any, bad: pl.Series, year: int, figures: Figures, findings: Findings
 ) -> tuple[Integers, Integers, pl.DataFrame]:
-    """Return income (cents) and percent of the poverty line of the households kept, and their ids with places."""
+    """Return income (cents) and percent of the poverty line of the households kept, and their ids with places.
+
+    `bad` are households some of whose members cannot be used: they are set aside whole.
+    """
     columns = ("household_id", "annual_income", "tax_household_size")
     rows = FrameRows(collected(households, "households", columns), "households", findings)
     rows.key(["household_id"])
     income = rows.income("annual_income")
     sizes = rows.whole("tax_household_size", 1, LARGEST_SIZE, rule_id="SUB-003")
     regions = rows.region()
+    rows.broken_with(bad)
     at = rows.keep(["household_id"])
     lines = PovertyLines.of_year(figures, year - 1)
     lines.put_down(figures, regions[at], sizes[at], "is_credit_eligible")
@@ -406,32 +400,34 @@ def _incomes(
     return income.cents[at], percent[at], kept
 
 
-def _read_persons(
-    rows: FrameRows, income: Integers, year: int, settings: CreditSettings, figures: Figures
-) -> tuple[Persons, Flags]:
+def _read_persons(rows: FrameRows, by_family: bool) -> tuple[Persons, Offers, Flags]:
+    """Return what is known of persons (offers not yet judged), their employers' offers, and who is verified."""
     status = rows.choice("immigration_status", IMMIGRATION_STATUSES, "citizen")
     whose = rows.choice("employer_offer", EMPLOYER_OFFERS, "none")
     self_only, family = rows.money("employer_self_only_annual"), rows.money("employer_family_annual")
     offers = Offers(whose, self_only.cents, family.cents, rows.flag("employer_minimum_value", True))
-    by_family = settings.family_offer_from is not None and year >= settings.family_offer_from
     needs_family = (whose == EMPLOYER_OFFERS.index("relative")) & by_family
     has_cost = np.where(needs_family, family.is_given, self_only.is_given)
     rows.broken(OFFER_WITHOUT_COST, (whose > 0) & ~has_cost)
-    affordable = np.zeros(rows.height, bool)
-    if (whose > 0).any():
-        hundredths = affordable_hundredths(
-            figures, year, "employer_required_contribution_pct", int((whose > 0).sum()), "is_credit_eligible"
-        )
-        affordable = affordable_offers(offers, income, hundredths, by_family=by_family)
     persons = Persons(
         is_enrolled=rows.flag("seeks_coverage", True) & rows.flag("enrolled_through_exchange", True),
         immigration_status=status,
         medicaid_refused_for_status=rows.flag("medicaid_refused_for_status", False),
         other_coverage=rows.choice("other_coverage", OTHER_COVERAGES, "none"),
-        has_affordable_offer=affordable,
+        has_affordable_offer=np.zeros(rows.height, bool),
         enrollment_period=rows.choice("enrollment_period", ENROLLMENT_PERIODS, "open"),
     )
-    return persons, rows.flag("eligibility_verified", True)
+    return persons, offers, rows.flag("eligibility_verified", True)
+
+
+def _affordable(offers: Offers, income: Integers, year: int, by_family: bool, figures: Figures) -> Flags:
+    """Return whose employer's offer is affordable; the percentage of the year is asked for only where one is."""
+    number = int((offers.whose > 0).sum())
+    if not number:
+        return np.zeros(len(income), bool)
+    measure = "employer_required_contribution_pct"
+    hundredths = affordable_hundredths(figures, year, measure, number, "is_credit_eligible")
+    return affordable_offers(offers, income, hundredths, by_family=by_family)
 
 
 def _by_household(members: pl.DataFrame, kept: pl.DataFrame, percent: Integers) -> pl.DataFrame:

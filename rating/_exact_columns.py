@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_specs._threads import map_chunks
 from data_specs.errors import InputRefused
 from rating._premium import read_decimals
-from riskadjust._kernel import map_chunks
 
 if TYPE_CHECKING:
     import polars as pl

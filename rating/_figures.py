@@ -18,6 +18,8 @@ __all__ = ["Figures", "whole_year"]
 
 Integers = NDArray[np.int64]
 
+_LAST_YEAR = 9999  # the last that a date can be of
+
 
 def whole_year(year: object, name: str) -> int:
     """Return a year as a whole number.
@@ -25,7 +27,7 @@ def whole_year(year: object, name: str) -> int:
     Raises
     ------
     SettingRefused
-        It is none.
+        It is none, or no year of the calendar.
 
     Examples
     --------
@@ -34,7 +36,10 @@ def whole_year(year: object, name: str) -> int:
     """
     if isinstance(year, bool) or not hasattr(year, "__index__"):
         raise SettingRefused(f"`{name}` is a {type(year).__name__}", rule="a whole number", remedy="write 2026, say")
-    return int(year.__index__())
+    number = int(year.__index__())
+    if not 1 <= number <= _LAST_YEAR:
+        raise SettingRefused(f"`{name}` cannot be {number}", rule="a year of the calendar", remedy="write 2026, say")
+    return number
 
 
 class Figures:

@@ -17,14 +17,15 @@ from riskadjust._findings import Findings
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["WHOLE_SHARE", "FrameRows", "collected", "word_series"]
+__all__ = ["OTHER_ROW", "WHOLE_SHARE", "FrameRows", "collected", "with_text_ids", "word_series", "wrong_type"]
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+_IDS = ("household_id", "member_id", "policy_id")
 WHOLE_SHARE = 10**9  # shares are read to nine decimals
 MISSING_KEY, BAD_INCOME, BAD_SIZE, NO_REGION, NEGATIVE_INCOME = "SUB-001", "SUB-002", "SUB-003", "SUB-004", "SUB-005"
-BAD_AMOUNT, BAD_SHARE, BAD_COUNT, UNKNOWN_WORD = "SUB-006", "SUB-007", "SUB-008", "SUB-009"
+BAD_AMOUNT, BAD_SHARE, BAD_COUNT, UNKNOWN_WORD, OTHER_ROW = "SUB-006", "SUB-007", "SUB-008", "SUB-009", "SUB-013"
 
 
 def collected(frame: Any, table: str, columns: Sequence[str]) -> pl.DataFrame:
@@ -45,6 +46,27 @@ def collected(frame: Any, table: str, columns: Sequence[str]) -> pl.DataFrame:
         )
     _frames.need_columns(frame, table, tuple(columns))
     return frame
+
+
+def with_text_ids(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame whose ids of households, members and policies are plain text; blanks alone are no id.
+
+    A column of anything else than text is left as it is, to be refused where it is the key.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> ids = pl.DataFrame({"household_id": pl.Series(["a", " "], dtype=pl.Categorical)})
+    >>> with_text_ids(ids)["household_id"].to_list()
+    ['a', None]
+    """
+    import polars as pl
+
+    def is_text(kind: pl.DataType) -> bool:
+        return kind in (pl.String, pl.Categorical, pl.Null) or isinstance(kind, pl.Enum)
+
+    ids = [pl.col(c).cast(pl.String) for c in _IDS if c in frame.columns and is_text(frame.schema[c])]
+    return frame.with_columns(pl.when(of.str.strip_chars() != "").then(of) for of in ids)
 
 
 def word_series(name: str, words: Sequence[str], positions: Integers) -> pl.Series:
@@ -76,7 +98,7 @@ class FrameRows:
     """
 
     def __init__(self, frame: pl.DataFrame, table: str, findings: Findings) -> None:
-        self.frame = frame
+        self.frame = with_text_ids(frame)
         self.height = frame.height
         self._table = table
         self._findings = findings
@@ -146,7 +168,7 @@ class FrameRows:
             return np.full(self.height, default, np.int64)
         series = self.frame[column]
         if not (series.dtype.is_numeric() or series.dtype == pl.Null):
-            raise self._wrong_type(column, "a whole number", "cast it to Int64")
+            raise wrong_type(self.frame, self._table, column, "a whole number", "cast it to Int64")
         number = series.cast(pl.Float64)
         fits = (number.is_between(low, high) & (number == number.floor())).fill_null(False).to_numpy()
         blank = series.is_null().to_numpy()
@@ -162,7 +184,7 @@ class FrameRows:
             return np.full(self.height, default)
         series = self.frame[column]
         if series.dtype not in (pl.Boolean, pl.Null):
-            raise self._wrong_type(column, "true or false", "cast it to Boolean")
+            raise wrong_type(self.frame, self._table, column, "true or false", "cast it to Boolean")
         return np.asarray(series.cast(pl.Boolean).fill_null(default).to_numpy(), bool)
 
     def choice(self, column: str, words: Sequence[str], default: str | None) -> Integers:
@@ -188,7 +210,7 @@ class FrameRows:
             return np.full(self.height, WHOLE_SHARE, np.int64), np.zeros(self.height, bool)
         series = self.frame[column]
         if not (series.dtype.is_numeric() or series.dtype in (pl.Null, pl.String)):
-            raise self._wrong_type(column, "a share", "use numbers from 0 to 1")
+            raise wrong_type(self.frame, self._table, column, "a share", "use numbers from 0 to 1")
         number = series.cast(pl.Float64, strict=False)
         fits = number.is_between(0, 1).fill_null(False).to_numpy()
         blank = series.is_null().to_numpy()
@@ -215,6 +237,24 @@ class FrameRows:
             self.broken(NO_REGION, codes.is_null().to_numpy())
         return codes.fill_null(0).to_numpy()
 
+    def is_out(self) -> pl.Series:
+        """Return which rows a rule keeps out so far."""
+        import polars as pl
+
+        out = np.zeros(self.height, bool)
+        for _, rows in self._broken:
+            out |= rows
+        return pl.Series(out)
+
+    def broken_households(self) -> pl.Series:
+        """Return the households of rows that a rule keeps out so far."""
+        return self.frame["household_id"].filter(self.is_out()).drop_nulls().unique()
+
+    def broken_with(self, ids: pl.Series) -> None:
+        """Put down the rows of some households: a row that belongs to them cannot be used."""
+        if len(ids):
+            self.broken(OTHER_ROW, self.frame["household_id"].is_in(ids.implode()).fill_null(False).to_numpy())
+
     def keep(self, order_by: Sequence[str]) -> Integers:
         """Return the positions of rows that broke no rule, in the order of their key; the others are set aside.
 
@@ -232,10 +272,12 @@ class FrameRows:
         position = order.to_series().to_numpy().astype(np.int64)
         return np.asarray(position[~out[position]], np.int64)
 
-    def _wrong_type(self, column: str, wanted: str, remedy: str) -> InputRefused:
-        return InputRefused(
-            f"column {column!r} is {self.frame[column].dtype}, not {wanted}",
-            where=f"{self._table}, column {column}",
-            rule="FILE-002: a required column has its declared type",
-            remedy=remedy,
-        )
+
+def wrong_type(frame: pl.DataFrame, table: str, column: str, wanted: str, remedy: str) -> InputRefused:
+    """Return the refusal of a column that holds something else than what is wanted."""
+    return InputRefused(
+        f"column {column!r} is {frame[column].dtype}, not {wanted}",
+        where=f"{table}, column {column}",
+        rule="FILE-002: a required column has its declared type",
+        remedy=remedy,
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_specs import _frames
-from data_specs.errors import InputRefused
+from rating._frame_rows import with_text_ids, wrong_type
 from riskadjust._findings import Findings
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class HomeRows:
         self._shown: list[pl.Series] = []
         findings.table(table, frame.height)
         keys = ["household_id", "member_id"]
-        frame = frame.with_columns(_frames.text_column(frame, table, key) for key in keys)
+        frame = with_text_ids(frame)
+        for key in keys:
+            _frames.text_column(frame, table, key)
         without = frame[keys[0]].is_null()
         self._without, self._unkeyed = frame.filter(without), unkeyed
         if without.any():
@@ -120,7 +122,7 @@ class HomeRows:
             return np.full(self.height, default)
         series = self.frame[column]
         if series.dtype not in (pl.Boolean, pl.Null):
-            raise self._wrong_type(column, "true or false", "cast it to Boolean")
+            raise wrong_type(self.frame, self._table, column, "true or false", "cast it to Boolean")
         return np.asarray(series.cast(pl.Boolean).fill_null(default).to_numpy(), bool)
 
     def flag_of_home(self, column: str) -> Flags:
@@ -162,7 +164,7 @@ class HomeRows:
             return np.ones(self.homes, np.int64)
         series = self.frame[column]
         if not (series.dtype.is_numeric() or series.dtype == pl.Null):
-            raise self._wrong_type(column, "a whole number", "cast it to Int64")
+            raise wrong_type(self.frame, self._table, column, "a whole number", "cast it to Int64")
         number = self.of_home(series.cast(pl.Float64).fill_nan(-1.0), rule_id)
         fits = (number.is_between(1, high) & (number == number.floor())).fill_null(False).to_numpy()
         blank = number.is_null().to_numpy()
@@ -198,14 +200,6 @@ class HomeRows:
         if homes.any():
             frame = self.frame.with_columns(self._shown)
             self._findings.refuse(rule_id, self._table, frame.filter(pl.Series(homes[self.home])))
-
-    def _wrong_type(self, column: str, wanted: str, remedy: str) -> InputRefused:
-        return InputRefused(
-            f"column {column!r} is {self.frame[column].dtype}, not {wanted}",
-            where=f"{self._table}, column {column}",
-            rule="FILE-002: a required column has its declared type",
-            remedy=remedy,
-        )
 
 
 def _in_key_order(frame: pl.DataFrame) -> bool:

@@ -15,7 +15,7 @@ from rating._areas import rating_area
 from rating._figures import Figures
 from rating._frame_rows import collected
 from rating._home_rows import HomeRows
-from rating._money import read_money
+from rating._money import LARGEST_ANNUAL, LARGEST_MONTHLY, read_money
 from rating._places import AMBIGUOUS, PLACE_COLUMNS, PLACED, UNKNOWN, rating_areas_of
 from rating._policy_premiums import Covered
 from rating._poverty import LARGEST_SIZE, regions_of_states
@@ -34,8 +34,9 @@ TABLE = "households"
 COLUMNS = ("household_id", "member_id", "birth_date")
 OLDEST = 120  # completed years; MEM-005 of the data-quality rules
 NO_KEY, OTHER_ROW, NOBODY, BAD_AGE, BAD_DATE, BAD_RELATION, CONFLICT = (f"QTE-00{n}" for n in range(1, 8))
-UNKNOWN_PLACE, SEVERAL_AREAS, NEGATIVE_INCOME, BAD_INCOME, BAD_SIZE = (f"QTE-0{n:02d}" for n in range(8, 13))
+UNKNOWN_PLACE, SEVERAL_AREAS, NEGATIVE_INCOME, BAD_AMOUNT, BAD_SIZE = (f"QTE-0{n:02d}" for n in range(8, 13))
 NO_TOBACCO_ANSWER, NO_INCOME, SMALL_SIZE, NO_CREDIT_ANSWER = "QTE-016", "QTE-024", "QTE-025", "QTE-029"
+IN_PROGRAM = "QTE-032"
 _SELF, _SPOUSE, _CHILD, _OTHER, _UNKNOWN = range(len(RELATIONSHIPS))
 _MONTHS_HELD = 12  # a small group's rates hold for twelve months from the start of its plan year
 
@@ -47,12 +48,14 @@ class Homes:
     Attributes
     ----------
     frame : DataFrame
-        household_id, area (R-XX999), county_fips, zip_code, how, plan_id (asked for; null: all), rank (place among
-        sorted household ids).
+        household_id, area (R-XX999), county_fips, zip_code, how, plan_id (asked for; null: all), group_id (of the
+        employer; null: none), rank (place among sorted household ids).
     rows, source : HomeRows, array of int
         Where they come from: the rows read, and the place of each household among those.
     income : array of int
         Cents a year, 0 where negative; `has_income` says where one is given.
+    proxy : array of int
+        Cents a month: the benchmark that the exchange determined where no silver plan is offered; `has_proxy` likewise.
     size, region : array of int
         Persons of the tax household; position of the poverty region.
     quarter : array of int
@@ -67,7 +70,7 @@ class Homes:
     member_ids : Series
         Their ids.
     uses_tobacco, is_eligible : array of bool
-        Whether they use tobacco, and can have the credit.
+        Whether they use tobacco (and do not avoid the load by a cessation program), and can have the credit.
     """
 
     frame: pl.DataFrame
@@ -75,6 +78,8 @@ class Homes:
     source: Integers
     income: Integers
     has_income: Flags
+    proxy: Integers
+    has_proxy: Flags
     size: Integers
     region: Integers
     quarter: Integers
@@ -119,6 +124,8 @@ def read_households(
         rows.broken(BAD_RELATION, (relationship == single) & (rows.per_home(relationship == single) > 1)[rows.home])
     places = _places(rows, areas, plan_year, settings, figures)
     income, has_income = _incomes(rows)
+    proxy, has_proxy = _dollars(rows, "proxy_benchmark_monthly", LARGEST_MONTHLY)
+    rows.broken_home(BAD_AMOUNT, proxy < 0)
     size = rows.whole_of_home("tax_household_size", LARGEST_SIZE, BAD_SIZE, needed=has_income)
     region = regions_of_states(places["area"].str.slice(2, 2))
     rows.broken_home(UNKNOWN_PLACE, (region.is_null() & (places["how"] == PLACED)).to_numpy())
@@ -131,6 +138,8 @@ def read_households(
     at = at[np.argsort(where[rows.home[at]], kind="stable")]
     policy = where[rows.home[at]]
     eligible = rows.flag("credit_eligible", True)
+    # In a small group joining a program to stop saves the load.
+    in_program = rows.flag("in_cessation_program", False) & (settings.market == "small_group")
     limit = np.full(len(at), _day(plan_year, 1, 1))
     young = completed_years(births[at], limit) < settings.catastrophic_below_age
     old = np.bincount(policy[~young], minlength=len(order))
@@ -140,6 +149,8 @@ def read_households(
         order,
         income[order],
         has_income[order],
+        proxy[order],
+        has_proxy[order],
         size[order],
         region.fill_null(0).to_numpy()[order],
         ((effective[order].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12) // 3),
@@ -149,10 +160,11 @@ def read_households(
         old == 0,
         Covered(policy, ages[at], births[at], np.arange(len(at)), relationship[at]),
         rows.frame["member_id"].gather(at),
-        rows.flag("tobacco_use", False)[at],
+        (rows.flag("tobacco_use", False) & ~in_program)[at],
         eligible[at],
     )
-    _note(rows, result, at, findings)
+    _note(rows, result, at, findings, has_credits=settings.market == "individual")
+    findings.note(IN_PROGRAM, TABLE, int(np.count_nonzero((rows.flag("tobacco_use", False) & in_program)[at])))
     return result
 
 
@@ -201,30 +213,34 @@ def _ages(rows: HomeRows, on: Integers) -> tuple[Integers, Integers]:
     return births, np.clip(ages, 0, OLDEST)
 
 
-def _incomes(rows: HomeRows) -> tuple[Integers, Flags]:
-    """Return incomes by household (cents, negative ones counted and taken as zero), and where one is given."""
+def _dollars(rows: HomeRows, column: str, largest: int) -> tuple[Integers, Flags]:
+    """Return amounts by household in cents (0 where none), and where one is given; no amount of dollars is broken."""
     import polars as pl
 
-    column = "annual_income"
     if column not in rows.frame.columns:
         return np.zeros(rows.homes, np.int64), np.zeros(rows.homes, bool)
-    found = read_money(rows.frame, TABLE, column)
-    rows.broken(BAD_INCOME, found.is_unreadable)
+    found = read_money(rows.frame, TABLE, column, largest=largest)
+    rows.broken(BAD_AMOUNT, found.is_unreadable)
     cents = pl.Series(column, found.cents).set(~pl.Series(found.is_given), None)
     of_home = rows.of_home(cents, CONFLICT)
-    income = of_home.fill_null(0).to_numpy()
+    return of_home.fill_null(0).to_numpy(), of_home.is_not_null().to_numpy()
+
+
+def _incomes(rows: HomeRows) -> tuple[Integers, Flags]:
+    """Return incomes by household (cents, negative ones counted and taken as zero), and where one is given."""
+    income, is_given = _dollars(rows, "annual_income", LARGEST_ANNUAL)
     rows.note_homes(NEGATIVE_INCOME, income < 0)
-    return np.maximum(income, 0), of_home.is_not_null().to_numpy()
+    return np.maximum(income, 0), is_given
 
 
 def _places(
     rows: HomeRows, areas: Any | None, plan_year: int, settings: QuoteSettings, figures: Figures
 ) -> pl.DataFrame:
-    """Return household_id, state, area, possible_areas, how, county_fips, zip_code, plan_id of each household."""
+    """Return household_id, area, county_fips, zip_code, how, plan_id, group_id of each household."""
     import polars as pl
 
     columns = [rows.text_of_home("household_id", NO_KEY)]
-    for name in ("state", "county_fips", "zip_code", "rating_area_id", "plan_id"):
+    for name in ("state", "county_fips", "zip_code", "rating_area_id", "plan_id", "group_id"):
         if name not in rows.frame.columns:
             continue
         series = rows.frame[name]
@@ -244,7 +260,7 @@ def _places(
         found["area"],
         *(pl.col(c).fill_null("") if c in homes.columns else pl.lit("").alias(c) for c in ("county_fips", "zip_code")),
         found["how"],
-        pl.col("plan_id") if "plan_id" in homes.columns else empty.alias("plan_id"),
+        *(pl.col(c) if c in homes.columns else empty.alias(c) for c in ("plan_id", "group_id")),
     )
 
 
@@ -304,7 +320,7 @@ def _in_order(places: pl.DataFrame, kept: Flags) -> pl.DataFrame:
     return homes.sort("area", "county_fips", "zip_code", "rank")
 
 
-def _note(rows: HomeRows, homes: Homes, at: Integers, findings: Findings) -> None:
+def _note(rows: HomeRows, homes: Homes, at: Integers, findings: Findings, *, has_credits: bool) -> None:
     """Count what was noticed on rows that are used."""
 
     def blanks(column: str) -> int:
@@ -313,6 +329,8 @@ def _note(rows: HomeRows, homes: Homes, at: Integers, findings: Findings) -> Non
         return int(np.count_nonzero(rows.frame[column].is_null().to_numpy()[at]))
 
     findings.note(NO_TOBACCO_ANSWER, TABLE, blanks("tobacco_use"))
+    if not has_credits:
+        return
     findings.note(NO_CREDIT_ANSWER, TABLE, blanks("credit_eligible"))
     findings.note(NO_INCOME, TABLE, int((~homes.has_income).sum()))
     persons = np.bincount(homes.covered.policy[homes.is_eligible], minlength=len(homes.income))

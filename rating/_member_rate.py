@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from data_specs.errors import InputRefused
 from rating._exact_columns import ExactColumn, cents_series, exact_column
-from rating._premium_arrays import ROUNDING_DIRECTIONS, ROUNDING_POINTS, need_choice, rounded_cents, rounded_product
+from rating._premium_arrays import (
+    ROUNDING_DIRECTIONS,
+    ROUNDING_POINTS,
+    need_below_bound,
+    need_choice,
+    rounded_cents,
+    rounded_product,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -126,6 +133,7 @@ def _rounded(factors: list[ExactColumn], direction: str) -> Any:
     number, decimals = 1, 0
     for factor in factors:
         number, decimals = number * factor.distinct[0], decimals + factor.decimals
+    need_below_bound(number, decimals)
     return rounded_cents(number, decimals, direction)
 
 

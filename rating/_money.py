@@ -15,7 +15,16 @@ from data_specs.errors import InputRefused
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["LARGEST_ANNUAL", "LARGEST_MONTHLY", "Money", "half_up", "money_frame", "money_series", "read_money"]
+__all__ = [
+    "LARGEST_ANNUAL",
+    "LARGEST_MONTHLY",
+    "Money",
+    "half_up",
+    "money_frame",
+    "money_series",
+    "portion",
+    "read_money",
+]
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -26,6 +35,7 @@ LARGEST_MONTHLY = 10**9
 _DECIMALS = 12  # most decimals that are read
 _PLAIN = r"^[+-]?[0-9]{1,13}(?:\.[0-9]{0,12})?$"
 _SURE = 2**50
+_WORD = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,24 @@ def half_up(numerator: Integers, denominator: Integers | int) -> Integers:
     # The rest against what is missing to the denominator: twice the rest might not fit 64 bits.
     quotient += rest >= denominator - rest
     return np.where(numerator < 0, -quotient, quotient)
+
+
+def portion(amounts: Integers, numerator: Integers, denominator: Integers | int) -> Integers:
+    """Return ``amounts x numerator / denominator`` in whole numbers, halves away from zero, whatever their size.
+
+    Examples
+    --------
+    30 billion dollars in cents, of which 99 percent: the product does not fit 64 bits.
+
+    >>> portion(np.array([3 * 10**12, 50]), np.array([990_000_000]), 10**9).tolist()
+    [2970000000000, 50]
+    """
+    most = int(np.max(np.abs(amounts), initial=0)) * int(np.max(np.abs(numerator), initial=0))
+    if most < _WORD:
+        return half_up(amounts * numerator, denominator)
+    product = amounts.astype(object) * numerator  # whole numbers of any length
+    size = (2 * np.abs(product) + denominator) // (2 * denominator)
+    return np.where(product < 0, -size, size).astype(np.int64)
 
 
 def read_money(frame: pl.DataFrame, table: str, column: str, *, largest: int = LARGEST_ANNUAL) -> Money:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_specs import _registry
 from data_specs.errors import SettingRefused, TableMissing
 from rating._eligibility import affordable_hundredths
 from rating._figures import Figures, whole_year
 from rating._frame_rows import FrameRows, collected, word_series
 from rating._money import half_up, money_series
+from rating._outcome import Outcome, outcome_of
 from rating._subsidy_settings import PenaltySettings
 from riskadjust._findings import Findings
 
@@ -31,12 +33,13 @@ PAYMENT, NO_MANDATE, COVERED, EXEMPT, NOT_AFFORDABLE, NO_THRESHOLD = range(6)
 
 _TABLE = "rating/individual_mandate_penalties"
 _FEDERAL = "US"
+_STATES = "rating/tobacco_limits"  # has a row for each state
 _MONTHS = 12
 _FLAT_ADULT, _FLAT_CHILD = "flat_adult_usd", "flat_child_usd"
 _MULTIPLE, _PERCENT = "family_flat_cap_multiple", "income_pct_over_filing_threshold"
 _BRONZE = "national_average_bronze_monthly_per_person_usd"
 _IN_FORCE, _NO_PENALTY = "mandate_in_force", "mandate_in_force_no_penalty"
-UNKNOWN_HOUSEHOLD, NO_BRONZE, MISSING_THRESHOLD = "SUB-010", "SUB-050", "SUB-051"
+UNKNOWN_HOUSEHOLD, NO_BRONZE, MISSING_THRESHOLD, NOT_JUDGED = "SUB-010", "SUB-050", "SUB-051", "SUB-052"
 BAD_MONTH = "SUB-008"
 
 
@@ -89,10 +92,7 @@ class MandateFigures:
 
         held = figures.rows(_TABLE)
         own = held.filter(pl.col("jurisdiction") == jurisdiction)
-        in_year = (pl.col("first_year") <= tax_year) & (
-            pl.col("last_year").is_null() | (pl.col("last_year") >= tax_year)
-        )
-        rows = own.filter(in_year)
+        rows = _registry.rows_in_force(_TABLE, tax_year).filter(pl.col("jurisdiction") == jurisdiction)
         measures = dict(rows.select("measure", "value").rows())
         if own.height == 0 or tax_year < own["first_year"].min() or _NO_PENALTY in measures:  # type: ignore[operator]
             return cls(jurisdiction, False)
@@ -212,30 +212,20 @@ def payment_cents(
 
 
 @dataclass(frozen=True)
-class Penalties:
+class Penalties(Outcome):
     """The shared responsibility payments of one tax year and mandate.
 
     Attributes
     ----------
     households : DataFrame
         See :func:`shared_responsibility_payment`.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`.
     tax_year : int
         The tax year.
     """
 
     households: pl.DataFrame
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     tax_year: int
 
 
@@ -251,7 +241,7 @@ def shared_responsibility_payment(
 
     The greater of flat amounts (adults and, at half, people under 18; at most three adults' worth) and a percentage of
     income above the filing threshold, a twelfth for each month with anyone uncovered, and no more than the average
-    bronze premium of those months. The first unbroken gap of less than three months is exempt.
+    bronze premium of those months. The first of the unbroken gaps of less than three months is exempt.
 
     Parameters
     ----------
@@ -302,29 +292,38 @@ def shared_responsibility_payment(
     [Decimal('700.00')]
     """
     year, chosen = whole_year(tax_year, "tax_year"), PenaltySettings.of(settings)
-    if not isinstance(jurisdiction, str) or len(jurisdiction) != 2 or not jurisdiction.isalpha():
-        raise SettingRefused(
-            f"jurisdiction cannot be {jurisdiction!r}", rule="US, or a state in two letters", remedy="write CA, say"
-        )
+    where = _jurisdiction(jurisdiction)
     figures, findings = Figures(), Findings()
     columns = ["household_id", "annual_income", "filing_threshold"]
     if months is None:
         columns += ["uncovered_adults", "uncovered_children", "uncovered_months"]
     rows = FrameRows(collected(households, "households", columns), "households", findings)
+    rows.key(["household_id"])
     given = _read(rows, None if months is None else _uncovered(months, rows, chosen, findings), chosen)
-    law = MandateFigures.of(figures, jurisdiction.upper(), year, len(given.at))
+    law = MandateFigures.of(figures, where, year, len(given.at))
     result = _settled(given, law, year, chosen, figures)
     findings.note(MISSING_THRESHOLD, "households", int((result.reasons == NO_THRESHOLD).sum()))
     findings.note(NO_BRONZE, "households", int(((result.reasons == PAYMENT) & ~result.has_bronze).sum()))
+    if law.has_payment and law.jurisdiction != _FEDERAL:
+        # A state's share of income is not held.
+        findings.note(NOT_JUDGED, "households", int(((result.reasons == PAYMENT) & given.has_cheapest).sum()))
     return Penalties(
         _frame(rows, given, law, result),
-        findings.frame(),
-        findings.counts(),
-        chosen.frame(),
-        figures.uncertain(),
-        findings.refused(),
-        figures.tables,
         year,
+        **outcome_of(findings, figures, chosen.frame()).parts(),
+    )
+
+
+def _jurisdiction(given: object) -> str:
+    """Return the jurisdiction in capitals; one that is none of the states would silently have no mandate."""
+    text = given.upper() if isinstance(given, str) else ""
+    states = _registry.rows(_STATES)["state"].unique().to_list()
+    if text == _FEDERAL or text in states:
+        return text
+    raise SettingRefused(
+        f"jurisdiction cannot be {given!r}",
+        rule="US, or one of the fifty states or DC in two letters",
+        remedy="write CA, say",
     )
 
 
@@ -344,7 +343,6 @@ class _Given:
 
 
 def _read(rows: FrameRows, counted: tuple[Integers, Integers] | None, settings: PenaltySettings) -> _Given:
-    rows.key(["household_id"])
     income = rows.income("annual_income")
     threshold, cheapest = rows.money("filing_threshold"), rows.money("lowest_cost_annual")
     bronze = rows.money("bronze_monthly_per_person", monthly=True)
@@ -386,6 +384,9 @@ def _uncovered(
     is_child, is_exempt = rows.flag("is_child", False), rows.flag("is_exempt", False)
     ids = households.frame.select(pl.col("household_id")).with_row_index("_home").unique("household_id", keep="first")
     home = rows.frame.select("household_id").join(ids, on="household_id", how="left", maintain_order="left")["_home"]
+    bad = rows.broken_households()
+    rows.broken_with(bad)
+    households.broken_with(bad)
     rows.broken(UNKNOWN_HOUSEHOLD, home.is_null().to_numpy())
     at = rows.keep(["household_id", "member_id", "month"])
     at = at[~is_exempt[at]]
@@ -406,14 +407,18 @@ def _uncovered(
 
 
 def _in_short_gap(member: Integers, month: Integers, below: int) -> Flags:
-    """Return which uncovered months belong to the first gap of their member, if it is shorter than `below` months.
+    """Return which uncovered months belong to the first gap of their member that is shorter than `below` months.
+
+    A longer gap before it changes nothing: the exemption is for the first of the short ones (26 U.S.C.
+    5000A(e)(4)(B)(iii)).
 
     Examples
     --------
-    Two months, and later another one: only the first gap is exempt.
+    Two months, and later another one: only the first gap is exempt. Someone else has four months, and later one.
 
-    >>> _in_short_gap(np.array([0, 0, 0]), np.array([1, 2, 7]), 3).tolist()
-    [True, True, False]
+    >>> months = np.array([1, 2, 7]), np.array([1, 2, 3, 4, 9])
+    >>> [_in_short_gap(np.zeros_like(month), month, 3).tolist() for month in months]
+    [[True, True, False], [False, False, False, False, True]]
     """
     if len(member) == 0:
         return np.zeros(0, bool)
@@ -421,8 +426,11 @@ def _in_short_gap(member: Integers, month: Integers, below: int) -> Flags:
     new_gap = np.append(True, (month[1:] != month[:-1] + 1)) | new_member
     gap = np.cumsum(new_gap) - 1
     length = np.bincount(gap)
-    is_first = new_member[np.flatnonzero(new_gap)]
-    return np.asarray((is_first & (length < below))[gap])
+    is_short = length < below
+    of_member = member[new_gap]
+    earlier: Integers = np.cumsum(is_short) - is_short
+    is_first: Flags = earlier == earlier[np.searchsorted(of_member, of_member)]
+    return np.asarray((is_short & is_first)[gap])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data_specs._policy import TIERS, FamilyTiers, RatingRules, charged_by_age, family_charges
 from rating._credit_amounts import ehb_part
 from rating._frame_rows import WHOLE_SHARE
-from rating._money import half_up
+from rating._money import portion
 from rating._second_lowest import NOT_OFFERED
 from rating._silver_rates import AGES, FILED_TIERS, SilverRates
 
@@ -58,6 +58,17 @@ class Covered:
             self.relationship[a:b],
         )
 
+    def charged(self, most_children: int, rules: RatingRules) -> Flags:
+        """Return who is charged where a plan charges at most so many children, or fewer as the rules say."""
+        return charged_by_age(
+            self.policy,
+            self.ages,
+            self.births,
+            self.ties,
+            child_below_age=rules.child_below_age,
+            most_children=min(most_children, rules.most_children),
+        )
+
 
 def member_premiums(
     cents: Integers, most_children: Integers, covered: Covered, rules: RatingRules, number: int
@@ -87,14 +98,7 @@ def member_premiums(
     by_age = np.ascontiguousarray(np.minimum(cents, NOT_OFFERED).T)
     at_age = np.minimum(covered.ages, AGES - 1)
     for most in np.unique(most_children).tolist():
-        charged = charged_by_age(
-            covered.policy,
-            covered.ages,
-            covered.births,
-            covered.ties,
-            child_below_age=rules.child_below_age,
-            most_children=min(most, rules.most_children),
-        )
+        charged = covered.charged(most, rules)
         plans = np.flatnonzero(most_children == most)
         rows = np.flatnonzero(charged)
         starts = np.searchsorted(covered.policy[rows], np.arange(number))
@@ -140,7 +144,7 @@ def tier_premiums(
     one_adult = np.minimum(tier_cents["individual_rate"], NOT_OFFERED)
     offered = one_adult < NOT_OFFERED
     price = np.where(offered, one_adult, 0)
-    premiums = half_up(price[None, :] * multiplier[:, None], _MILLION)
+    premiums = portion(price[None, :], multiplier[:, None], _MILLION)
     for position, columns in enumerate(FILED_TIERS):
         for count, column in enumerate(columns):
             rows = np.flatnonzero((tier == position) & (children == count) & ~uses_option)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_specs._threads import map_chunks
 from data_specs.errors import InputRefused, SettingRefused
 from rating._exact_columns import CHUNK, ExactColumn
 from rating._premium import long_product_cents, member_cents, product_cents
-from riskadjust._kernel import map_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,8 @@ __all__ = [
     "ROUNDING_DIRECTIONS",
     "ROUNDING_POINTS",
     "PremiumTable",
+    "need_below_bound",
+    "need_choice",
     "rounded_cents",
     "rounded_product",
 ]
@@ -145,6 +147,12 @@ def _two_sides(largest: list[int]) -> tuple[list[int], list[int]] | None:
 
 def _is_below_bound(number: int, decimals: int) -> bool:
     return number * 100 < LARGEST_CENTS * int(10**decimals)
+
+
+def need_below_bound(number: int, decimals: int) -> None:
+    """Refuse a premium of ``number / 10**decimals`` dollars that reaches a trillion."""
+    if not _is_below_bound(number, decimals):
+        raise _too_large("base x area factor x age factor x tobacco ratio")
 
 
 def _need_rows_below_bound(factors: Sequence[ExactColumn]) -> None:
@@ -327,8 +335,9 @@ class PremiumTable:
         need_choice("rounding_direction", direction, ROUNDING_DIRECTIONS)
         most_left, most = max(map(max, left)), max(map(max, multipliers))
         decimals = left_decimals + multiplier_decimals
-        if most > _MOST_MULTIPLIER or not _is_below_bound(most_left * most, decimals):
-            raise _too_large("base x area factor x age factor x tobacco ratio")
+        need_below_bound(most_left * most, decimals)
+        if most > _MOST_MULTIPLIER:
+            raise _too_large("age factor x tobacco ratio")
         scale = 0
         while most * 10 ** (scale + 1) <= _MOST_MULTIPLIER:
             scale += 1  # a long multiplier keeps the units short: the shift then stays above one limb

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from data_specs._policy import RatingRules, rating_rules
 from rating._figures import Figures, whole_year
 from rating._frame_rows import collected
 from rating._households import read_households
+from rating._outcome import Outcome, outcome_of
 from rating._quote_frames import household_frame, member_frame
 from rating._quote_rates import OnSale, on_sale
 from rating._quote_settings import QuoteSettings
@@ -23,7 +24,7 @@ __all__ = ["Prepared", "Quotes", "quote"]
 
 
 @dataclass(frozen=True)
-class Quotes:
+class Quotes(Outcome):
     """Households by plan, priced.
 
     Attributes
@@ -34,24 +35,14 @@ class Quotes:
         household_id, member_id, plan_id (sorted by these), age (completed years on the effective date), is_charged,
         is_tobacco_rated, rate_monthly (Decimal(18, 2); 0 for a child who is not charged; blank where family tiers
         price the policy). None where they were not asked for.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id; ``possible_areas`` lists the areas of an ambiguous address.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`; in `refused`, ``possible_areas`` lists the areas of an ambiguous address.
     plan_year : int
         The plan year.
     """
 
     households: pl.DataFrame
     members: pl.DataFrame | None
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     plan_year: int
 
 
@@ -82,7 +73,9 @@ def quote(
         in one of its rows or in all. Optional: ``relationship`` (self, spouse, child, other; blank: judged by age),
         ``tobacco_use`` (false), ``seeks_coverage``, ``credit_eligible`` (true), ``effective_date`` (1 January; a member
         added later has a date of his own), ``plan_id`` (only this plan is quoted), ``is_tribal``,
-        ``has_status_exception``, ``catastrophic_exempt`` (false).
+        ``has_status_exception``, ``catastrophic_exempt`` (false), ``proxy_benchmark_monthly`` (dollars: what the
+        exchange determined where no silver plan is offered), ``in_cessation_program`` (false; small group: a tobacco
+        user who joins one is charged without the load).
     rates : DataFrame
         Filed, rounded rates: ``plan_id``, ``rating_area_id``, ``age_band``, ``individual_rate``; optional
         ``individual_tobacco_rate``, the tier columns of ``age_band`` family, ``effective_date``, ``expiration_date``,
@@ -212,20 +205,11 @@ class Prepared:
 
         frame = household_frame(work)
         members = member_frame(work) if with_members else None
-        noticed = findings.frame()
-        if with_rates:
-            noticed = pl.concat([noticed, self.noticed.frame()])
-        return Quotes(
-            frame,
-            members,
-            noticed,
-            findings.counts(),
-            self.settings.frame(),
-            work.figures.uncertain(),
-            findings.refused(),
-            sorted({*work.figures.tables, *self._tables_of_rates()}),
-            self.plan_year,
-        )
+        outcome = outcome_of(findings, work.figures, self.settings.frame())
+        noticed = [outcome.findings, self.noticed.frame()] if with_rates else [outcome.findings]
+        tables = sorted({*outcome.tables, *self._tables_of_rates()})
+        outcome = replace(outcome, findings=pl.concat(noticed), tables=tables)
+        return Quotes(frame, members, self.plan_year, **outcome.parts())
 
     def _tables_of_rates(self) -> list[str]:
         """Return the tables that rates and the choice of charged members rest on."""

@@ -117,7 +117,7 @@ def _of_homes(homes: pl.DataFrame, work: Work) -> list[pl.DataFrame]:
         "second-lowest-cost silver plan for the eligible members, without tobacco, essential health benefits: {}"
         " (reading of a tie: {})",
         "plan", pl.lit(settings.tie),
-    )  # fmt: skip
+    ).fill_null("as the exchange determined it: no silver plan is offered to the eligible members")  # fmt: skip
     with_income, with_share = homes.filter(pl.col("percent") >= 0), homes.filter(pl.col("annual") >= 0)
     return [
         _line(with_income, "income_pct_of_poverty", pl.col("percent"), percent, "rating/federal_poverty_guidelines"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_specs import _frames
 from data_specs.errors import InputRefused, OutputRefused, SettingRefused
 from rating._quote import Prepared, Quotes
 from rating._quote_settings import QuoteSettings
@@ -96,13 +97,16 @@ def quote_files(
     SettingRefused
         `batch_rows` below 1, and as in :func:`rating.quote`.
     """
+    if batch_rows is not None and (isinstance(batch_rows, bool) or not hasattr(batch_rows, "__index__")):
+        raise SettingRefused(f"batch_rows is a {type(batch_rows).__name__}", remedy="use a whole number, 1 or more")
     if batch_rows is not None and batch_rows < 1:
         raise SettingRefused("batch_rows is below 1", remedy="use 1 or more")
-    source, target = Path(households), _empty_folder(Path(folder))
+    source = Path(households)
+    total = _rows_of(source)
+    target = _empty_folder(Path(folder))
     prepared = Prepared.of(
         rates, base_rates, plans, plan_year=plan_year, areas=areas, service_areas=service_areas, settings=settings
     )
-    total = _rows_of(source)
     most_plans = int(np.diff(prepared.sale.first).max(initial=1))
     size = batch_rows or min(max(_BATCH_CELLS // most_plans, 1), _MOST_ROWS)
     parts: list[Quotes] = []
@@ -169,6 +173,7 @@ def _batches(path: Path, total: int, batch_rows: int) -> Iterator[pl.DataFrame]:
     last: str | None = None
     for start in range(0, total, batch_rows):
         frame = scan.slice(start, batch_rows).collect()
+        frame = frame.with_columns(_frames.text_column(frame, "households", _KEY))
         ids = frame[_KEY].drop_nulls()
         if len(ids) and (not ids.is_sorted() or (last is not None and ids[0] < last)):
             raise InputRefused(
@@ -193,17 +198,7 @@ def _batches(path: Path, total: int, batch_rows: int) -> Iterator[pl.DataFrame]:
 
 def _counts_only(found: Quotes) -> Quotes:
     """Return a batch without its rows: only counts are kept while the run goes on."""
-    return Quotes(
-        found.households.clear(),
-        None,
-        found.findings,
-        found.counts,
-        found.settings,
-        found.uncertain,
-        {},
-        found.tables,
-        found.plan_year,
-    )
+    return replace(found, households=found.households.clear(), members=None, refused={})
 
 
 def _added_up(folder: Path, rows: int, parts: list[Quotes]) -> QuoteFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from rating._quote_work import Work
 
-__all__ = ["household_frame", "member_frame", "policy_tiers", "words"]
+__all__ = ["MemberPlaces", "household_frame", "member_frame", "member_places", "policy_tiers", "words"]
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -110,13 +111,28 @@ def household_frame(work: Work) -> pl.DataFrame:
 assert NO_VARIANT < 0
 
 
-def member_frame(work: Work) -> pl.DataFrame:
-    """Return members by plan, sorted by household_id, member_id and plan_id."""
-    import polars as pl
+@dataclass(frozen=True, slots=True)
+class MemberPlaces:
+    """Members by plan, in the order of household_id, member_id and plan_id; one entry each.
 
-    sale, homes = work.sale, work.homes
-    covered = homes.covered
-    rank = homes.frame["rank"].to_numpy()
+    Attributes
+    ----------
+    member, place : array of int
+        Member; household x plan.
+    charged, by_tier : array of bool
+        Whether the member is charged, and whether a family tier prices the policy.
+    """
+
+    member: Integers
+    place: Integers
+    charged: Flags
+    by_tier: Flags
+
+
+def member_places(work: Work) -> MemberPlaces:
+    """Return who is charged under which plan, for the plans that are quoted."""
+    covered = work.homes.covered
+    rank = work.homes.frame["rank"].to_numpy()
     members = np.argsort(rank[covered.policy], kind="stable")
     plans = work.count[covered.policy[members]]
     member = np.repeat(members, plans)
@@ -124,13 +140,23 @@ def member_frame(work: Work) -> pl.DataFrame:
     place = work.offset[covered.policy[member]] + nth
     is_kept = work.keep[place]
     member, place = member[is_kept], place[is_kept]
-    offer = work.offer[place]
     child_rules = sorted(work.group.charged)
     charged_by_rule = np.stack([work.group.charged[most] for most in child_rules]) if child_rules else np.zeros((1, 0))
-    charged = charged_by_rule[np.searchsorted(child_rules, sale.most_children[offer]), member].astype(bool)
+    of_rule = np.searchsorted(child_rules, work.sale.most_children[work.offer[place]])
+    charged = charged_by_rule[of_rule, member].astype(bool)
     by_tier, tier_charged = _tier_members(work)
     charged = np.where(by_tier[member], tier_charged[member], charged)
-    cents = np.where(charged & ~by_tier[member], sale.cents[offer, work.codes[member]], 0)
+    return MemberPlaces(member, place, charged, by_tier[member])
+
+
+def member_frame(work: Work) -> pl.DataFrame:
+    """Return members by plan, sorted by household_id, member_id and plan_id."""
+    import polars as pl
+
+    sale, homes, covered = work.sale, work.homes, work.homes.covered
+    found = member_places(work)
+    member, offer = found.member, work.offer[found.place]
+    cents = np.where(found.charged & ~found.by_tier, sale.cents[offer, work.codes[member]], 0)
     by_member = pl.DataFrame(
         [
             homes.frame["household_id"].gather(covered.policy),
@@ -143,9 +169,9 @@ def member_frame(work: Work) -> pl.DataFrame:
         by_member[member]
         .with_columns(
             sale.plan_ids.gather(offer).alias("plan_id"),
-            pl.Series("is_charged", charged),
+            pl.Series("is_charged", found.charged),
             pl.Series("is_tobacco_rated", loaded[member]),
-            _money("rate_monthly", cents, ~by_tier[member]),
+            _money("rate_monthly", cents, ~found.by_tier),
         )
         .select("household_id", "member_id", "plan_id", "age", "is_charged", "is_tobacco_rated", "rate_monthly")
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_specs._policy import RatingRules, charged_by_age, family_charges
+from data_specs._policy import RatingRules, family_charges
 from rating._households import Homes
 from rating._policy_premiums import Covered, tier_premiums
 from rating._quote_rates import OnSale, tier_base_cents
@@ -78,17 +78,7 @@ class Group:
 
     def __init__(self, covered: Covered, codes: Integers, child_rules: list[int], rules: RatingRules) -> None:
         self.covered, self.codes = covered, codes
-        self.charged = {
-            most: charged_by_age(
-                covered.policy,
-                covered.ages,
-                covered.births,
-                covered.ties,
-                child_below_age=rules.child_below_age,
-                most_children=min(most, rules.most_children),
-            )
-            for most in child_rules
-        }
+        self.charged = {most: covered.charged(most, rules) for most in child_rules}
 
     @classmethod
     def of_members(

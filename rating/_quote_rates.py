@@ -15,10 +15,11 @@ from rating._exact_columns import ExactColumn, exact_column
 from rating._factors import RatingFactors, rating_factors
 from rating._frame_rows import FrameRows, collected
 from rating._member_rate import rate_cents
+from rating._money import LARGEST_MONTHLY
 from rating._quote_settings import QuoteSettings
-from rating._rate_input import QUARTERS, refuse_rows
+from rating._rate_input import QUARTERS, in_force, of_market_and_year, refuse_rows, without_blanks
 from rating._second_lowest import NOT_OFFERED
-from rating._silver_rates import AGES, _areas, _grids
+from rating._silver_rates import AGES, area_ids, rate_grids, tobacco_grid
 from riskadjust._findings import Findings
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def on_sale(
     table = "rates" if base_rates is None else "base_rates"
     needed = ("plan_id", "rating_area_id", *(("individual_rate", "age_band") if base_rates is None else ("base_rate",)))
     frame = collected(rates if base_rates is None else base_rates, table, needed)
-    frame = _of_market(frame, table, plan_year, settings.market)
+    frame = of_market_and_year(frame, table, plan_year, settings.market)
     frame = frame.with_columns(_frames.text_column(frame, table, "plan_id").str.strip_chars())
     frame = _with_plans(frame, table, plans, most_children, settings.market, findings)
-    frame = frame.with_columns(_areas(frame).alias("rating_area_id"))
+    frame = frame.with_columns(area_ids(frame).alias("rating_area_id"))
     states = frame["rating_area_id"].str.slice(2, 2).unique().sort().to_list()
     factors = {s: rating_factors(s, settings.market, plan_year, settings.rates) for s in states}
     offers = frame.select("rating_area_id", "plan_id", *_PLAN_COLUMNS).unique().sort("rating_area_id", "plan_id")
@@ -141,23 +142,6 @@ def on_sale(
 
 
 _PLAN_COLUMNS = ("_metal", "_share", "_children", "_sold")
-
-
-def _of_market(frame: pl.DataFrame, table: str, plan_year: int, market: str) -> pl.DataFrame:
-    import polars as pl
-
-    if "market" in frame.columns:
-        frame = frame.filter(_frames.text_column(frame, table, "market").str.strip_chars() == market)
-    if "plan_year" in frame.columns:
-        frame = frame.filter(pl.col("plan_year") == plan_year)
-    if frame.height == 0:
-        raise InputRefused(
-            f"no row is of the {market} market and plan year {plan_year}",
-            where=f"{table}, columns market, plan_year",
-            rule="rates are those of one market and plan year",
-            remedy="hand in the rates of that year, or choose another plan year or setting `market`",
-        )
-    return frame
 
 
 def _with_plans(
@@ -219,29 +203,16 @@ def _filed(
     grids, tiers = [], []
     has_tobacco = "individual_tobacco_rate" in frame.columns
     for quarter in range(quarters):
-        part = _in_force(frame, pl.date(plan_year, 3 * quarter + 1, 1))
+        part = in_force(frame, pl.date(plan_year, 3 * quarter + 1, 1))
         offer = _offer_of(part, offers)
-        plain, by_tier = _grids(part, offer, offers.height, True)
+        plain, by_tier = rate_grids(part, offer, offers.height, True)
         loaded = plain
         if has_tobacco:
-            rate = pl.coalesce("individual_tobacco_rate", "individual_rate").alias("individual_rate")
-            loaded = _grids(part.with_columns(rate), offer, offers.height, True)[0]
+            loaded = tobacco_grid(part, offer, plain)
             _check_tobacco(plain, loaded, offers, factors)
         grids += [plain, loaded]
         tiers.append(by_tier)
     return np.concatenate(grids, axis=1), tiers
-
-
-def _in_force(frame: pl.DataFrame, day: pl.Expr) -> pl.DataFrame:
-    import polars as pl
-
-    for column, holds in (("effective_date", pl.Expr.le), ("expiration_date", pl.Expr.ge)):
-        if column in frame.columns:
-            dates = _frames.date_column(frame, "rates", column)
-            refuse_rows("rates", column, dates.is_null() & frame[column].is_not_null(), "a date")
-            frame = frame.with_columns(dates.alias(column))
-            frame = frame.filter(pl.col(column).is_null() | holds(pl.col(column), day))
-    return frame
 
 
 def _offer_of(frame: pl.DataFrame, offers: pl.DataFrame) -> Integers:
@@ -297,8 +268,7 @@ def _from_bases(
     area = exact_column(frame["area_factor"], "base_rates, area_factor") if "area_factor" in frame.columns else one
     ratio = one
     if "tobacco_ratio" in frame.columns and frame["tobacco_ratio"].dtype != pl.Null:
-        given = frame["tobacco_ratio"]
-        ratio = exact_column(given.fill_null("1" if given.dtype == pl.String else 1), "base_rates, tobacco_ratio")
+        ratio = exact_column(without_blanks(frame["tobacco_ratio"]), "base_rates, tobacco_ratio")
         _check_ratios(ratio, frame, factors)
     quarters = QUARTERS if settings.market == "small_group" else QUARTERS[:1]
     trend = [exact_column(frame[n], f"base_rates, {n}") if n in trends else one for n in quarters]
@@ -331,6 +301,13 @@ def _grid(bases: Bases, offers: pl.DataFrame, factors: dict[str, RatingFactors],
             )
             grids.append(cents.reshape(offers.height, AGES))
     grid = np.concatenate(grids, axis=1)
+    if int(grid.max()) > LARGEST_MONTHLY:
+        raise InputRefused(
+            "a rate is too large",
+            where="base_rates, columns base_rate, area_factor",
+            rule=f"a member's rate is at most {LARGEST_MONTHLY // 100:,} dollars a month",
+            remedy="check the decimal point of base rates and factors",
+        )
     # Offers of states with family tiers have no rate of a member.
     has_tiers = np.array([factors[s].tiers is not None for s in states])[of_state.to_numpy()]
     grid[has_tiers] = NOT_OFFERED

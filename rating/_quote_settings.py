@@ -10,7 +10,8 @@ from data_specs.errors import SettingRefused
 from rating._factors import MARKETS
 from rating._premium_arrays import ROUNDING_DIRECTIONS, ROUNDING_POINTS
 from rating._rate_settings import RateSettings
-from rating._subsidy_settings import BenchmarkSettings, _Declared
+from rating._sourced_settings import SourcedSettings
+from rating._subsidy_settings import BenchmarkSettings
 
 __all__ = ["QuoteSettings"]
 
@@ -18,7 +19,7 @@ _EXACT = "exact"
 
 
 @dataclass(frozen=True)
-class QuoteSettings(_Declared):
+class QuoteSettings(SourcedSettings):
     """How households are quoted.
 
     Attributes
@@ -71,14 +72,14 @@ class QuoteSettings(_Declared):
     catastrophic_hardship_from: int | None = 2026
 
     @classmethod
-    def _check(cls, name: str, value: Any) -> None:
-        if name == "area_map":
-            if value == _EXACT or (hasattr(value, "__index__") and not isinstance(value, bool)):
-                return
-            rule = "exact, or the year of a published map"
-            what = f"setting {name!r} cannot be {value!r}"
-            raise SettingRefused(what, rule=rule, remedy="write 'exact' or 2023, say")
-        super()._check(name, value)
+    def _checked(cls, name: str, value: Any) -> Any:
+        """Return a value as it is kept; the map of rating areas is a word or a year."""
+        if name != "area_map":
+            return super()._checked(name, value)
+        if value == _EXACT or (hasattr(value, "__index__") and not isinstance(value, bool)):
+            return value
+        rule = "exact, or the year of a published map"
+        raise SettingRefused(f"setting {name!r} cannot be {value!r}", rule=rule, remedy="write 'exact' or 2023, say")
 
     @property
     def rates(self) -> RateSettings:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_specs._policy import RatingRules
+from data_specs._threads import map_chunks
 from rating._assistance import CATASTROPHIC
 from rating._benchmark_policies import places_of
 from rating._credit import COVERED as CONTRIBUTION_COVERS
@@ -37,7 +38,6 @@ from rating._quote_rates import OnSale
 from rating._quote_settings import QuoteSettings
 from rating._second_lowest import NOT_OFFERED
 from riskadjust._findings import Findings
-from riskadjust._kernel import map_chunks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +51,7 @@ CELLS = 1 << 18  # households x plans worked on at a time; results do not depend
 NOT_RATED, UNDER_AGE, NO_SILVER, SINGLE_SILVER, NOT_HERE, NO_PLAN, NO_TIER, NO_RATE, CLOSED = (
     f"QTE-0{n}" for n in (14, 15, 17, 18, 19, 20, 21, 22, 23)
 )
-PLACE_TOO_WIDE, NO_PERCENTAGES = "QTE-028", "QTE-030"
+PLACE_TOO_WIDE, NO_PERCENTAGES, BY_PROXY = "QTE-028", "QTE-030", "QTE-031"
 _NONE = -1
 
 
@@ -115,7 +115,7 @@ class Work:
         self.has_benchmark_wanted = has_eligible & (settings.market == "individual")
         self.benchmark = np.full(self.number, _NONE, np.int64)
         self.benchmark_offer = np.full(self.number, _NONE, np.int64)
-        self._is_single = np.zeros(self.number, bool)
+        self._is_single, self._is_proxy = np.zeros(self.number, bool), np.zeros(self.number, bool)
         self._no_tier = np.zeros(self.number, bool)
         self._uses_option = np.zeros(self.number, bool)
         self._too_wide = np.zeros(self.number, bool)
@@ -211,7 +211,10 @@ class Work:
     # -------------------------------------------------------------------------------------------- credits
 
     def _benchmarks(self, part: _Slice, state: str) -> Integers | None:
-        """Find the benchmark of each household; return that of members without a credit, where they share a policy."""
+        """Find the benchmark of each household; return that of members without a credit, where they share a policy.
+
+        Theirs is 0 where there are none, and -1 where it is not known.
+        """
         if self._own is None:
             return None
         silver = part.offers[self.class_of_offer[part.offers] == SILVER_METAL]
@@ -222,11 +225,13 @@ class Work:
         if len(silver):
             self.benchmark_offer[at] = np.where(has_one, silver[found.plan], _NONE)
         self._is_single[at] = found.is_single
+        by_proxy = at[found.is_missing & self.homes.has_proxy[at]]
+        self.benchmark[by_proxy], self._is_proxy[by_proxy] = self.homes.proxy[by_proxy], True
         if self._others is None:
             return None
         found, priced = self._second(self._others, part, silver, state)
         others = np.zeros(part.stop - part.start, np.int64)
-        others[priced.homes] = np.where(found.cents < NOT_OFFERED, found.cents, 0)
+        others[priced.homes] = np.where(found.cents < NOT_OFFERED, found.cents, _NONE)
         return others
 
     def _second(self, group: Group, part: _Slice, silver: Integers, state: str) -> tuple[Benchmark, Priced]:
@@ -246,7 +251,9 @@ class Work:
         home_note[(home_note == CREDIT) & (gap == 0)] = CONTRIBUTION_COVERS
         limit = ehb_part(premium, np.broadcast_to(self.sale.ehb_share[part.offers], premium.shape))
         if others is not None:
-            limit = apportioned(limit, np.maximum(benchmark, 0)[:, None], others[:, None])
+            limit = apportioned(limit, np.maximum(benchmark, 0)[:, None], np.maximum(others, 0)[:, None])
+            # Without the others' benchmark the eligible members' part of the premium is not known.
+            home_note[(home_note == CREDIT) & (others == _NONE)] = NO_BENCHMARK
         due = (home_note == CREDIT)[:, None]
         credit = np.where(due, np.minimum(limit, gap[:, None]), 0)
         unknown = ~self.by_credit.is_known[rows] | (home_note == NO_BENCHMARK)
@@ -290,6 +297,7 @@ class Work:
         asked = self.has_benchmark_wanted & has_quote
         findings.note(NO_SILVER, TABLE, int((asked & (self.benchmark == _NONE) & ~self._is_single).sum()))
         findings.note(SINGLE_SILVER, TABLE, int((asked & self._is_single).sum()))
+        findings.note(BY_PROXY, TABLE, int((asked & self._is_proxy).sum()))
         findings.note(NO_RATE, _CELLS, int(self._lacks_rate[has_quote].sum()))
         findings.note(CLOSED, _CELLS, int(self._closed[has_quote].sum()))
         unpublished = has_quote & homes.has_income & (self.by_credit.note == NOT_PUBLISHED)

@@ -26,9 +26,12 @@ __all__ = [
     "area_names",
     "checked_offers",
     "checked_plans",
+    "in_force",
+    "of_market_and_year",
     "refuse_rows",
     "tobacco_loads",
     "trends",
+    "without_blanks",
 ]
 
 Integers = NDArray[np.int64]
@@ -176,6 +179,61 @@ def checked_offers(plans: pl.DataFrame, areas: Any, factors: RatingFactors) -> O
     return Offers(plan, area, plans["plan_id"], area_ids, factor)
 
 
+def of_market_and_year(frame: pl.DataFrame, table: str, plan_year: int, market: str) -> pl.DataFrame:
+    """Return the rates of one market and plan year, where columns say which a row is of.
+
+    Raises
+    ------
+    InputRefused
+        A row does not say it, or none is of that market and year.
+    """
+    import polars as pl
+
+    if "market" in frame.columns:
+        markets = _frames.text_column(frame, table, "market").str.strip_chars().str.to_lowercase()
+        refuse_rows(table, "market", markets.is_null(), "a rate is of one market")
+        frame = frame.filter(markets == market)
+    if "plan_year" in frame.columns:
+        given = frame["plan_year"]
+        if given.dtype != pl.String and not given.dtype.is_numeric():
+            raise InputRefused(
+                f"column 'plan_year' is {given.dtype}, not a year",
+                where=f"{table}, column plan_year",
+                rule="FILE-002: a required column has its declared type",
+                remedy="cast it to Int64",
+            )
+        years = given.cast(pl.Int64, strict=False)
+        refuse_rows(table, "plan_year", years.is_null(), "RATE-007: a rate is of one plan year")
+        frame = frame.filter(years == plan_year)
+    if frame.height == 0:
+        raise InputRefused(
+            f"no row is of the {market} market and plan year {plan_year}",
+            where=f"{table}, columns market, plan_year",
+            rule="rates are those of one market and plan year",
+            remedy="hand in the rates of that year, or choose another plan year or setting `market`",
+        )
+    return frame
+
+
+def in_force(rates: pl.DataFrame, day: pl.Expr) -> pl.DataFrame:
+    """Return the rates that hold on a day; without a date a rate holds from, or to, any day.
+
+    Raises
+    ------
+    InputRefused
+        An effective_date or expiration_date is no date.
+    """
+    import polars as pl
+
+    for column, holds in (("effective_date", pl.Expr.le), ("expiration_date", pl.Expr.ge)):
+        if column in rates.columns:
+            dates = _frames.date_column(rates, "rates", column)
+            refuse_rows("rates", column, dates.is_null() & rates[column].is_not_null(), "a date")
+            rates = rates.with_columns(dates.alias(column))
+            rates = rates.filter(pl.col(column).is_null() | holds(pl.col(column), day))
+    return rates
+
+
 def trends(plans: pl.DataFrame) -> tuple[list[str], ExactColumn]:
     """Return the quarters that have a trend, and the trend by plan and quarter, quarters next to each other."""
     quarters = [name for name in QUARTERS if name in plans.columns]
@@ -204,7 +262,7 @@ def tobacco_loads(plans: pl.DataFrame, ratios: Any, factors: RatingFactors) -> T
     is_adult = ages >= factors.tobacco_age
     if "tobacco_ratio" in plans.columns and plans["tobacco_ratio"].dtype != pl.Null:
         given = plans["tobacco_ratio"]
-        found = _ratios(given.fill_null("1" if given.dtype == pl.String else 1), "plans", factors)
+        found = _ratios(without_blanks(given), "plans", factors)
         codes[:] = np.where(is_adult, np.arange(1, len(found) + 1)[:, None], 0)
         pairs += found
     if ratios is not None:
@@ -228,6 +286,17 @@ def tobacco_loads(plans: pl.DataFrame, ratios: Any, factors: RatingFactors) -> T
         pairs += found
     is_split = np.asarray(_above_one(pairs)[codes].any(axis=1))
     return TobaccoLoads(ExactColumn.of_codes(pairs, codes.ravel()), is_split)
+
+
+def without_blanks(ratios: pl.Series) -> pl.Series:
+    """Return tobacco ratios with 1 for blanks: nothing is loaded. What is no column of numbers stays as it is."""
+    import polars as pl
+
+    if ratios.dtype == pl.Categorical or isinstance(ratios.dtype, pl.Enum):
+        ratios = ratios.cast(pl.String)
+    if ratios.dtype == pl.String:
+        return ratios.fill_null("1")
+    return ratios.fill_null(1) if ratios.dtype.is_numeric() else ratios
 
 
 def _above_one(ratios: list[tuple[int, int]]) -> NDArray[np.bool_]:

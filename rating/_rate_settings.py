@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rating._premium_arrays import ROUNDING_DIRECTIONS, ROUNDING_POINTS
-from rating._subsidy_settings import _Declared
+from rating._sourced_settings import SourcedSettings
 
 __all__ = ["RateSettings"]
 
 
 @dataclass(frozen=True)
-class RateSettings(_Declared):
+class RateSettings(SourcedSettings):
     """How a member's rate is rounded, and from which age a tobacco ratio may be charged.
 
     Attributes

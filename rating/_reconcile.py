@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from rating._credit_amounts import annual_credit, monthly_credit
 from rating._figures import Figures, whole_year
 from rating._frame_rows import FrameRows, collected, word_series
 from rating._money import LARGEST_ANNUAL, LARGEST_MONTHLY, money_frame, money_series
+from rating._outcome import Outcome, outcome_of
 from rating._poverty import LARGEST_SIZE, PovertyLines
-from rating._reconcile_months import MONTHS, CoverMonths, annual_totals, cover_months
+from rating._reconcile_months import MONTHS, CoverMonths, Statements, annual_totals, cover_months, read_statements
 from rating._repayment import FILINGS, NO_CAP, REPAYMENT_REASONS, RepaymentRules
 from rating._subsidy_settings import ReconcileSettings
 from riskadjust._findings import Findings
@@ -32,24 +33,21 @@ Flags = NDArray[np.bool_]
 BASES = ("annual", "monthly", "annual_totals")
 ALIKE, BY_MONTH, GIVEN_TOTALS = range(3)
 CREDIT, NO_BENCHMARK, COVERED = CREDIT_REASONS.index("credit"), CREDIT_REASONS.index("no_benchmark"), 8
+BELOW = CREDIT_REASONS.index("income_below_limit")
 SEPARATED, DEPENDENT = CREDIT_REASONS.index("separate_return"), CREDIT_REASONS.index("dependent_of_another")
 NO_COVER, NO_ADVANCE = "SUB-061", "SUB-062"
 
 
 @dataclass(frozen=True)
-class Reconciliations:
+class Reconciliations(Outcome):
     """The reconciliations of one tax year.
 
     Attributes
     ----------
     households, months, notices : DataFrame
         See :func:`reconcile`.
-    findings, counts, settings, uncertain : DataFrame
-        What was noticed, rows in and out, settings used, uncertain figures that took part.
-    refused : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, counts, settings, uncertain, refused, tables
+        See :class:`rating.Outcome`.
     tax_year : int
         The tax year.
     """
@@ -57,12 +55,6 @@ class Reconciliations:
     households: pl.DataFrame
     months: pl.DataFrame
     notices: pl.DataFrame
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     tax_year: int
 
 
@@ -109,8 +101,8 @@ class TaxReturns:
     totals: dict[str, tuple[Integers, Flags]]
 
 
-def read_returns(rows: FrameRows) -> TaxReturns:
-    """Return the tax households that are used."""
+def read_returns(rows: FrameRows, statements: Statements | None) -> TaxReturns:
+    """Return the tax households that are used; one with a statement that cannot be used is set aside."""
     rows.key(["household_id"])
     income, estimated = rows.income("annual_income"), rows.income("estimated_income", required=False)
     sizes = rows.whole("tax_household_size", 1, LARGEST_SIZE, rule_id="SUB-003")
@@ -131,6 +123,8 @@ def read_returns(rows: FrameRows) -> TaxReturns:
     if "advance_on_estimate" in rows.frame.columns:
         said = rows.frame["advance_on_estimate"].is_not_null().to_numpy()
     totals = {name: rows.money(f"annual_{name}") for name in ("premium", "benchmark", "advance")}
+    if statements is not None:
+        rows.broken_with(statements.broken_households)
     at = rows.keep(["household_id"])
     return TaxReturns(
         rows.frame[at].select("household_id"),
@@ -271,8 +265,8 @@ def reconcile(
         A row per household and covered month (statement 1095-A): ``household_id``, ``month`` (1 to 12),
         ``premium_monthly`` (blank: no plan limits the credit), ``benchmark_monthly``, ``advance_monthly`` (dollars;
         blank: not known). Optional: ``policy_id`` (several policies add up), ``ehb_pct_premium`` (ratio, 1),
-        ``is_eligible`` (members could have the credit; true), ``estimated_premium_monthly`` and
-        ``estimated_benchmark_monthly`` (what the exchange reckoned with).
+        ``is_eligible`` (members could have the credit; true; beside such a policy one of others adds its advance
+        alone), ``estimated_premium_monthly`` and ``estimated_benchmark_monthly`` (what the exchange reckoned with).
     tax_year : int
         The tax year: 2014 to 2026.
     allocations : DataFrame, optional
@@ -324,11 +318,12 @@ def reconcile(
     schedule, caps = Contributions.of_year(figures, year), RepaymentRules.of_year(figures, year)
     lines = PovertyLines.of_year(figures, year - 1)
     columns = ("household_id", "annual_income", "tax_household_size")
-    given = read_returns(FrameRows(collected(returns, "returns", columns), "returns", findings))
-    actual, estimated = _months(months, allocations, given, chosen, findings)
+    statements = None if months is None else read_statements(months, allocations, findings)
+    given = read_returns(FrameRows(collected(returns, "returns", columns), "returns", findings), statements)
+    actual, estimated = _months(statements, given, chosen, findings)
     totals = _totals(given, actual)
     advance, has_advance = totals["advance"]
-    assumed = np.where(given.has_on_estimate, given.on_estimate, has_advance & (advance > 0))
+    assumed = np.where(given.has_on_estimate, given.on_estimate, advance > 0)
     allowed = assumed | (given.status_exception & schedule.limits.status_exception)
 
     def credits_of(income: Integers, sizes: Integers, cover: CoverMonths, bar: Integers) -> YearCredits:
@@ -345,6 +340,9 @@ def reconcile(
         )
 
     found = credits_of(given.income, given.sizes, actual, given.filing_bar)
+    # Below the lower limit the credit hangs on whether an advance was paid.
+    hangs = (found.reasons == BELOW) & ~given.has_on_estimate & ~has_advance
+    found = replace(found, is_known=found.is_known & ~hangs)
     settled = _settle(found, advance, has_advance, given.filing, caps)
     lines.put_down(figures, given.regions, given.sizes, "income_pct_of_poverty")
     schedule.put_down(figures, found.percent, "applicable_pct")
@@ -356,21 +354,16 @@ def reconcile(
         _household_frame(given, totals, found, settled),
         _month_frame(given, actual, found),
         told,
-        findings.frame(),
-        findings.counts(),
-        chosen.frame(),
-        figures.uncertain(),
-        findings.refused(),
-        figures.tables,
         year,
+        **outcome_of(findings, figures, chosen.frame()).parts(),
     )
 
 
 def _months(
-    months: Any, allocations: Any, given: TaxReturns, settings: ReconcileSettings, findings: Findings
+    statements: Statements | None, given: TaxReturns, settings: ReconcileSettings, findings: Findings
 ) -> tuple[CoverMonths, CoverMonths | None]:
-    if months is not None:
-        return cover_months(months, allocations, given.ids, settings.several_benchmarks, findings)
+    if statements is not None:
+        return cover_months(statements, given.ids, settings.several_benchmarks, findings)
     shape = (given.ids.height, MONTHS)
     nothing, never = np.zeros(shape, np.int64), np.zeros(shape, bool)
     return CoverMonths(never, never, nothing, never, nothing, never, nothing, never), None

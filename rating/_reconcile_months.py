@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from data_specs import _frames
 from data_specs.errors import InputRefused
 from rating._credit_amounts import ehb_part
-from rating._frame_rows import WHOLE_SHARE, FrameRows, collected
-from rating._money import Money, half_up
+from rating._frame_rows import OTHER_ROW, WHOLE_SHARE, FrameRows, collected
+from rating._money import Money, portion
 from riskadjust._findings import Findings
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MONTHS", "CoverMonths", "annual_totals", "cover_months"]
+__all__ = ["MONTHS", "CoverMonths", "Statements", "annual_totals", "cover_months", "read_statements"]
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -72,59 +72,113 @@ def annual_totals(months: CoverMonths) -> dict[str, tuple[Integers, Flags]]:
     return found
 
 
-def cover_months(
-    months: Any, allocations: Any | None, households: pl.DataFrame, several_benchmarks: str, findings: Findings
-) -> tuple[CoverMonths, CoverMonths | None]:
-    """Return the months of households (rows of `households`, by household_id), and those the advance was based on.
+@dataclass(frozen=True)
+class Statements:
+    """Statements of cover as they arrived, and whose they are.
+
+    Attributes
+    ----------
+    rows : FrameRows
+        One statement of one month in each row.
+    month : array of int
+        0 to 11.
+    amounts, expected : dict of Money
+        Premium, benchmark and advance; premium and benchmark that the exchange reckoned with.
+    share : array of int
+        Share of the premium for essential health benefits.
+    is_eligible : array of bool
+        Whether the members could have the credit.
+    parts : DataFrame
+        household_id, _row, _share: a shared policy has several households.
+    """
+
+    rows: FrameRows
+    month: Integers
+    amounts: dict[str, Money]
+    expected: dict[str, Money]
+    share: Integers
+    is_eligible: Flags
+    parts: pl.DataFrame
+
+    @property
+    def broken_households(self) -> pl.Series:
+        """The households of statements that cannot be used: their year is not settled without these."""
+        out = self.parts.filter(self.rows.is_out().gather(self.parts["_row"]))
+        return out["household_id"].drop_nulls().unique()
+
+
+def _key(frame: pl.DataFrame) -> list[str]:
+    """Return the columns that name a statement."""
+    return [c for c in ("household_id", "policy_id", "month") if c in frame.columns]
+
+
+def read_statements(months: Any, allocations: Any | None, findings: Findings) -> Statements:
+    """Return the statements of cover.
 
     Raises
     ------
     InputRefused
         A column is missing or of another type; the allocations of a policy add up to more than the whole.
     """
-    import polars as pl
-
     columns = ("household_id", "month", "premium_monthly", "benchmark_monthly", "advance_monthly")
     rows = FrameRows(collected(months, _TABLE, columns), _TABLE, findings)
-    frame = rows.frame
-    own = [c for c in ("policy_id",) if c in frame.columns]
-    for column in ("household_id", *own):
-        _frames.text_column(frame, _TABLE, column)
-    rows.broken("SUB-001", frame.select("household_id", *own, "month").is_duplicated().to_numpy())
+    for column in ("household_id", "policy_id"):
+        if column in rows.frame.columns:
+            _frames.text_column(rows.frame, _TABLE, column)
+    rows.broken("SUB-001", rows.frame.select(_key(rows.frame)).is_duplicated().to_numpy())
     month = rows.whole("month", 1, MONTHS) - 1
-    amounts = {name: rows.money(f"{name}_monthly", monthly=True) for name in ("premium", "benchmark", "advance")}
-    expected = {name: rows.money(f"estimated_{name}_monthly", monthly=True) for name in ("premium", "benchmark")}
-    share = rows.share("ehb_pct_premium")[0]
-    eligible = rows.flag("is_eligible", True)
-    parts = _parts(frame, month, allocations, findings)
+    return Statements(
+        rows,
+        month,
+        {name: rows.money(f"{name}_monthly", monthly=True) for name in ("premium", "benchmark", "advance")},
+        {name: rows.money(f"estimated_{name}_monthly", monthly=True) for name in ("premium", "benchmark")},
+        rows.share("ehb_pct_premium")[0],
+        rows.flag("is_eligible", True),
+        _parts(rows.frame, month, allocations, findings),
+    )
+
+
+def cover_months(
+    statements: Statements, households: pl.DataFrame, several_benchmarks: str, findings: Findings
+) -> tuple[CoverMonths, CoverMonths | None]:
+    """Return the months of households (rows of `households`, by household_id), and those the advance was based on."""
+    import polars as pl
+
+    rows, amounts, share = statements.rows, statements.amounts, statements.share
     homes = households.select("household_id").with_row_index("_home")
-    parts = parts.join(homes, on="household_id", how="left", maintain_order="left", validate="m:1")
-    homeless = np.ones(frame.height, bool)
+    parts = statements.parts.join(homes, on="household_id", how="left", maintain_order="left", validate="m:1")
+    of_broken = parts["household_id"].is_in(statements.broken_households.implode()).fill_null(False)
+    homeless, set_aside = np.ones(rows.height, bool), np.zeros(rows.height, bool)
     homeless[parts.filter(pl.col("_home").is_not_null())["_row"].to_numpy()] = False
+    set_aside[parts.filter(of_broken)["_row"].to_numpy()] = True
+    rows.broken(OTHER_ROW, homeless & set_aside)
     rows.broken(UNKNOWN_HOUSEHOLD, homeless)
-    kept = np.zeros(frame.height, bool)
-    kept[rows.keep(["household_id", *own, "month"])] = True
+    kept = np.zeros(rows.height, bool)
+    kept[rows.keep(_key(rows.frame))] = True
     parts = parts.filter(pl.col("_home").is_not_null() & pl.Series(kept).gather(parts["_row"]))
     line = parts["_row"].to_numpy().astype(np.int64)
-    cell = parts["_home"].to_numpy().astype(np.int64) * MONTHS + month[line]
+    cell = parts["_home"].to_numpy().astype(np.int64) * MONTHS + statements.month[line]
     work = _Cells(cell, households.height, parts["_share"].to_numpy(), line)
-    premium = work.added(amounts["premium"], lambda cents: ehb_part(cents, share))
-    benchmark = work.benchmarks(amounts["benchmark"], several_benchmarks, findings)
+    can_have = work.any(statements.is_eligible)
+    # Beside a statement of members who could have the credit, that of others counts for its advance alone.
+    counts = statements.is_eligible[line] | ~can_have.ravel()[cell]
+    counted = _Cells(cell[counts], households.height, parts["_share"].to_numpy()[counts], line[counts])
+    premium = counted.added(amounts["premium"], lambda cents: ehb_part(cents, share))
+    benchmark = counted.benchmarks(amounts["benchmark"], several_benchmarks, findings)
     advance = work.added(amounts["advance"])
-    covered, can_have = work.any(np.ones(frame.height, bool)), ~work.any(~eligible)
-    actual = CoverMonths(covered, covered & can_have, *premium, *benchmark, *advance)
-    if not any(f"estimated_{name}_monthly" in frame.columns for name in expected):
+    actual = CoverMonths(work.any(np.ones(rows.height, bool)), can_have, *premium, *benchmark, *advance)
+    if not any(f"estimated_{name}_monthly" in rows.frame.columns for name in statements.expected):
         return actual, None
     # What the exchange did not estimate otherwise is as it was.
     both = {
         name: Money(
             np.where(e.is_given, e.cents, amounts[name].cents), e.is_given | amounts[name].is_given, e.is_unreadable
         )
-        for name, e in expected.items()
+        for name, e in statements.expected.items()
     }
     estimated = replace(
         actual,
-        is_eligible=covered,
+        is_eligible=actual.is_covered,
         **_named("premium", work.added(both["premium"], lambda cents: ehb_part(cents, share))),
         **_named("benchmark", work.benchmarks(both["benchmark"], several_benchmarks, Findings())),
     )
@@ -160,7 +214,7 @@ class _Cells:
 
     def _shared(self, cents: Integers) -> Integers:
         mine = cents[self._line]
-        return mine if (self._share == WHOLE_SHARE).all() else half_up(mine * self._share, WHOLE_SHARE)
+        return mine if (self._share == WHOLE_SHARE).all() else portion(mine, self._share, WHOLE_SHARE)
 
     def benchmarks(self, money: Money, several: str, findings: Findings) -> tuple[Integers, Flags]:
         """Return benchmarks of the months, and where one is given; a blank beside another statement's adds nothing."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rating._outcome import Outcome
 from rating._quote import Prepared
 from rating._quote_explained import explanation_frame
 from rating._quote_settings import QuoteSettings
@@ -17,7 +18,7 @@ __all__ = ["Shopping", "shop"]
 
 
 @dataclass(frozen=True)
-class Shopping:
+class Shopping(Outcome):
     """The plans that each household can choose from.
 
     Attributes
@@ -28,18 +29,14 @@ class Shopping:
         household_id, plan_id (blank: holds for every plan), member_id, step, item (the column of `offers`, or
         member_rate), amount (text), how, source (table or rule); sorted by the first four. None where it was not
         asked for.
-    findings, counts, settings, uncertain, refused, tables, plan_year
+    findings, counts, settings, uncertain, refused, tables
         As in :class:`rating.Quotes`.
+    plan_year : int
+        The plan year.
     """
 
     offers: pl.DataFrame
     explanation: pl.DataFrame | None
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    refused: dict[str, pl.DataFrame]
-    tables: list[str]
     plan_year: int
 
 
@@ -108,14 +105,4 @@ def shop(
     first = pl.when(is_first).then(line).forward_fill()
     offers = ordered.drop("_pays").select("household_id", (line - first + 1).alias("place"), pl.exclude("household_id"))
     explanation = explanation_frame(work, quotes) if explain else None
-    return Shopping(
-        offers,
-        explanation,
-        quotes.findings,
-        quotes.counts,
-        quotes.settings,
-        quotes.uncertain,
-        quotes.refused,
-        quotes.tables,
-        quotes.plan_year,
-    )
+    return Shopping(offers, explanation, quotes.plan_year, **quotes.parts())

@@ -13,15 +13,25 @@ from data_specs._policy import TIERS, AgeCurve, FamilyTiers, age_curve, canonica
 from data_specs.errors import InputRefused
 from rating._figures import Figures
 from rating._frame_rows import WHOLE_SHARE, FrameRows, collected
-from rating._money import LARGEST_MONTHLY, half_up, read_money
-from rating._rate_input import refuse_rows
+from rating._money import LARGEST_MONTHLY, Money, half_up, read_money
+from rating._rate_input import in_force, of_market_and_year, refuse_rows
 from rating._second_lowest import NOT_OFFERED
 from riskadjust._findings import Findings
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["AGES", "FILED_TIERS", "SilverRates", "amounts_at_ages", "benchmark_rates", "silver_rates"]
+__all__ = [
+    "AGES",
+    "FILED_TIERS",
+    "SilverRates",
+    "amounts_at_ages",
+    "area_ids",
+    "benchmark_rates",
+    "rate_grids",
+    "silver_rates",
+    "tobacco_grid",
+]
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -97,14 +107,14 @@ def silver_rates(
 
     frame = collected(rates, "rates", ("plan_id", "rating_area_id", "individual_rate"))
     listed = _silver_plans(frame if plans is None else plans, "rates" if plans is None else "plans", most_children)
-    frame = _in_force(frame, plan_year)
+    frame = in_force(of_market_and_year(frame, "rates", plan_year, "individual"), pl.date(plan_year, 1, 1))
     frame = frame.with_columns(_frames.text_column(frame, "rates", "plan_id").str.strip_chars().alias("plan_id"))
     if plans is not None:
         known = pl.col("plan_id").is_in(_all_ids(plans).implode())
         unknown = frame.filter(~known)
         findings.note(UNKNOWN_PLAN, "rates", unknown.height)
     frame = frame.join(listed, on="plan_id", how="inner", validate="m:1", maintain_order="left")
-    frame = frame.with_columns(_areas(frame).alias("rating_area_id"))
+    frame = frame.with_columns(area_ids(frame).alias("rating_area_id"))
     by_age = "age_band" in frame.columns
     if by_age != needs_ages:
         raise _ages_refused(by_age)
@@ -116,7 +126,7 @@ def silver_rates(
         maintain_order="left",
         validate="m:1",
     )["_offer"].to_numpy()
-    cents, tiers = _grids(frame, offer.astype(np.int64), offers.height, by_age)
+    cents, tiers = rate_grids(frame, offer.astype(np.int64), offers.height, by_age)
     return _arranged(offers, cents, tiers, by_member=not by_age, source="rates")
 
 
@@ -159,23 +169,7 @@ def _silver_plans(plans: Any, table: str, most_children: int) -> pl.DataFrame:
     return silver
 
 
-def _in_force(rates: pl.DataFrame, plan_year: int) -> pl.DataFrame:
-    """Return the rates of the individual market that hold on 1 January of the plan year."""
-    import polars as pl
-
-    day = pl.date(plan_year, 1, 1)
-    if "market" in rates.columns:
-        rates = rates.filter(pl.col("market") == "individual")
-    if "plan_year" in rates.columns:
-        rates = rates.filter(pl.col("plan_year") == plan_year)
-    if "effective_date" in rates.columns:
-        rates = rates.filter(pl.col("effective_date").is_null() | (pl.col("effective_date") <= day))
-    if "expiration_date" in rates.columns:
-        rates = rates.filter(pl.col("expiration_date").is_null() | (pl.col("expiration_date") >= day))
-    return rates
-
-
-def _areas(frame: pl.DataFrame) -> pl.Series:
+def area_ids(frame: pl.DataFrame) -> pl.Series:
     """Return rating areas as R-XX999; the state is that of the row, or characters 6-7 of the plan id."""
     import polars as pl
 
@@ -191,37 +185,85 @@ def _areas(frame: pl.DataFrame) -> pl.Series:
     return areas
 
 
-def _grids(frame: pl.DataFrame, offer: Integers, number: int, by_age: bool) -> tuple[Integers, dict[str, Integers]]:
-    money = read_money(frame, "rates", "individual_rate", largest=LARGEST_MONTHLY)
-    import polars as pl
+def rate_grids(frame: pl.DataFrame, offer: Integers, number: int, by_age: bool) -> tuple[Integers, dict[str, Integers]]:
+    """Return filed rates (cents a month) by offer and age, and those of family tiers by column and offer.
 
-    bad = pl.Series(~money.is_given | (money.cents <= 0))
-    refuse_rows("rates", "individual_rate", bad, "RATE-003: a rate is above zero; absent is not zero")
+    Parameters
+    ----------
+    frame : DataFrame
+        ``individual_rate``, ``age_band``, and the columns of family tiers where rows of the band family have them.
+    offer : array of int
+        The offer of each row, from 0.
+    number : int
+        How many offers there are.
+    by_age : bool
+        False: a row is the rate at every age, and bands are not read.
+
+    Raises
+    ------
+    InputRefused
+        A rate or an age band that cannot be, or two rates of one offer and age.
+    """
     cents = np.full((number, AGES), NOT_OFFERED, np.int64)
-    tiers: dict[str, Integers] = {}
+    money = _positive(frame, "individual_rate", is_needed=True)
     if not by_age:
         _fill(cents, offer, money.cents, np.zeros(len(offer), np.int64), np.full(len(offer), AGES - 1))
-        return cents, tiers
-    bands = frame["age_band"].cast(pl.String).str.strip_chars().str.to_lowercase()
+        return cents, {}
+    low, high, family = _band_ages(frame)
+    single = ~family
+    _fill(cents, offer[single], money.cents[single], low[single], high[single])
+    columns = sorted({c for columns in FILED_TIERS for c in columns if c in frame.columns}) if family.any() else []
+    return cents, {column: _tier_column(frame, column, offer, family, number) for column in columns}
+
+
+def tobacco_grid(frame: pl.DataFrame, offer: Integers, plain: Integers) -> Integers:
+    """Return filed rates with tobacco (cents a month) by offer and age; where one is blank, the rate without.
+
+    Raises
+    ------
+    InputRefused
+        A rate that is no amount above zero.
+    """
+    cents = plain.copy()
+    money = _positive(frame, "individual_tobacco_rate")
+    low, high, family = _band_ages(frame)
+    filed = ~family & money.is_given
+    _fill(cents, offer[filed], money.cents[filed], low[filed], high[filed])
+    return cents
+
+
+def _positive(frame: pl.DataFrame, column: str, *, is_needed: bool = False, among: Flags | None = None) -> Money:
+    """Return rates; one (of the rows `among`) that is no amount above zero, or blank where needed, is refused."""
+    import polars as pl
+
+    money = read_money(frame, "rates", column, largest=LARGEST_MONTHLY)
+    bad = money.is_unreadable | (money.is_given & (money.cents <= 0)) | (is_needed & ~money.is_given)
+    bad = bad if among is None else bad & among
+    refuse_rows("rates", column, pl.Series(bad), "RATE-003: a rate is above zero; absent is not zero")
+    return money
+
+
+def _band_ages(frame: pl.DataFrame) -> tuple[Integers, Integers, Flags]:
+    """Return the first and last age of each row's band, and which rows are of the band family."""
+    import polars as pl
+
+    given = frame["age_band"]
+    texts = given.cast(pl.String) if given.dtype.is_integer() else _frames.text_column(frame, "rates", given.name)
+    bands = texts.str.strip_chars().str.to_lowercase()
     family = (bands == "family").fill_null(False).to_numpy()
     parts = bands.str.extract_groups(_BAND).struct
-    low = parts.field("low").cast(pl.Int64)
-    high = parts.field("high").cast(pl.Int64)
-    refuse_rows("rates", "age_band", low.is_null() & ~pl.Series(family), "an age band is 0-14, 15, ... 64+ or family")
+    low, high = parts.field("low").cast(pl.Int64), parts.field("high").cast(pl.Int64)
+    is_none = (low.is_null() | (high < low).fill_null(False)) & ~pl.Series(family)
+    refuse_rows("rates", "age_band", is_none, "an age band is 0-14, 15, ... 64+ or family")
     is_open = parts.field("open").is_not_null().to_numpy()
-    low_age = np.minimum(low.fill_null(0).to_numpy(), AGES - 1)
-    high_age = np.where(is_open, AGES - 1, np.minimum(high.fill_null(low).fill_null(0).to_numpy(), AGES - 1))
-    single = ~family
-    _fill(cents, offer[single], money.cents[single], low_age[single], high_age[single])
-    if family.any():
-        for column in {c for columns in FILED_TIERS for c in columns if c in frame.columns}:
-            tiers[column] = _tier_column(frame, column, offer, family, number)
-    return cents, tiers
+    first = np.minimum(low.fill_null(0).to_numpy(), AGES - 1)
+    last = np.where(is_open, AGES - 1, np.minimum(high.fill_null(low).fill_null(0).to_numpy(), AGES - 1))
+    return first, last, family
 
 
 def _tier_column(frame: pl.DataFrame, column: str, offer: Integers, family: Flags, number: int) -> Integers:
-    found = read_money(frame, "rates", column, largest=LARGEST_MONTHLY)
-    usable = family & found.is_given & (found.cents > 0)
+    found = _positive(frame, column, among=family)
+    usable = family & found.is_given
     at = offer[usable]
     if len(np.unique(at)) < len(at):
         raise _double_rate()

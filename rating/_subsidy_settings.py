@@ -2,86 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from data_specs.errors import SettingRefused
-
-if TYPE_CHECKING:
-    import polars as pl
+from rating._sourced_settings import SourcedSettings
 
 __all__ = ["BenchmarkSettings", "CreditSettings", "MedicaidSettings", "PenaltySettings", "ReconcileSettings"]
 
-S = TypeVar("S", bound="_Declared")
 _PL_119_21 = "Public Law 119-21, known from summaries"
 
 
 @dataclass(frozen=True)
-class _Declared:
-    """Settings by name; :meth:`of` reads them from a mapping."""
-
-    CHOICES: ClassVar[dict[str, tuple[Any, ...]]] = {}
-    YEARS: ClassVar[tuple[str, ...]] = ()
-    NUMBERS: ClassVar[tuple[str, ...]] = ()
-    BASIS: ClassVar[dict[str, str]] = {}
-
-    @classmethod
-    def of(cls: type[S], settings: Mapping[str, Any] | S | None) -> S:
-        """Return settings from a mapping of some of the names.
-
-        Raises
-        ------
-        SettingRefused
-            Unknown name or value.
-
-        Examples
-        --------
-        >>> BenchmarkSettings.of({"tie": "premiums"}).tie
-        'premiums'
-        """
-        if isinstance(settings, cls):
-            return settings
-        if settings is not None and not isinstance(settings, Mapping):
-            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
-        given = dict(settings or {})
-        names = [f.name for f in fields(cls)]
-        for name, value in given.items():
-            if name not in names:
-                raise SettingRefused(f"no setting is called {name!r}", remedy="settings: " + ", ".join(names))
-            cls._check(name, value)
-        return cls(**given)
-
-    @classmethod
-    def _check(cls, name: str, value: Any) -> None:
-        if name in cls.CHOICES:
-            if not isinstance(value, str) or value not in cls.CHOICES[name]:
-                shown = ", ".join(repr(c) for c in cls.CHOICES[name])
-                raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
-            return
-        is_whole = hasattr(value, "__index__") and not isinstance(value, bool)
-        if value is None and name in cls.YEARS:
-            return
-        if not is_whole or int(value) < 0:
-            kind = "a year, or None for never" if name in cls.YEARS else "a whole number, zero or more"
-            raise SettingRefused(f"setting {name!r} cannot be {value!r}", rule=kind, remedy=f"write {kind}")
-
-    def frame(self) -> pl.DataFrame:
-        """Return setting, value, source (given: differs from the default), basis of every setting."""
-        import polars as pl
-
-        default = asdict(type(self)())
-        lines = [
-            (name, str(value), "default" if value == default[name] else "given", self.BASIS.get(name, ""))
-            for name, value in asdict(self).items()
-        ]
-        return pl.DataFrame(
-            lines, schema=dict.fromkeys(("setting", "value", "source", "basis"), pl.String), orient="row"
-        )
-
-
-@dataclass(frozen=True)
-class BenchmarkSettings(_Declared):
+class BenchmarkSettings(SourcedSettings):
     """How the second-lowest-cost silver plan is found.
 
     Attributes
@@ -115,7 +47,7 @@ class BenchmarkSettings(_Declared):
 
 
 @dataclass(frozen=True)
-class CreditSettings(_Declared):
+class CreditSettings(SourcedSettings):
     """From which year rules of persons hold; None: never.
 
     Attributes
@@ -152,7 +84,7 @@ class CreditSettings(_Declared):
 
 
 @dataclass(frozen=True)
-class MedicaidSettings(_Declared):
+class MedicaidSettings(SourcedSettings):
     """Which poverty guideline Medicaid is measured by.
 
     Attributes
@@ -169,20 +101,21 @@ class MedicaidSettings(_Declared):
 
 
 @dataclass(frozen=True)
-class PenaltySettings(_Declared):
+class PenaltySettings(SourcedSettings):
     """Figures of the mandates' penalties that no table holds.
 
     Attributes
     ----------
     short_gap_below_months
-        The first unbroken gap of a year that is shorter is exempt (3); 0: none is.
+        Of the unbroken gaps of a year that are shorter the first is exempt (3; California exempts three months: 4);
+        0: none is.
     bronze_cap_persons
         At most so many persons count in the cap at the average bronze premium (5).
     """
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("short_gap_below_months", "bronze_cap_persons")
     BASIS: ClassVar[dict[str, str]] = {
-        "short_gap_below_months": "26 U.S.C. 5000A(e)(4), general knowledge; states alike",
+        "short_gap_below_months": "26 U.S.C. 5000A(e)(4), general knowledge; 18 CCR 26000.61023: up to three months",
         "bronze_cap_persons": "26 CFR 1.5000A-4, general knowledge",
     }
 
@@ -191,7 +124,7 @@ class PenaltySettings(_Declared):
 
 
 @dataclass(frozen=True)
-class ReconcileSettings(_Declared):
+class ReconcileSettings(SourcedSettings):
     """How statements of several policies of one household and month are put together.
 
     Attributes

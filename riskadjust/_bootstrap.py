@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_specs._declared import given_settings
 from data_specs.errors import InputRefused, SettingRefused
 from riskadjust._draws import DrawResults, Pools, Strata, settle_draws
 from riskadjust._plan_risk import PlanRisk, plan_risk_report
@@ -210,10 +211,7 @@ def _check_choices(seed: object, draws: object, level: object, resample: object,
 
 def _split(settings: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of plan risk and those of the settlement; month rule and decimals belong to both."""
-    if settings is not None and not isinstance(settings, Mapping):
-        raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
-    given = dict(settings or {})
-    own = {f.name for f in fields(PlanRiskSettings)}
+    given, own = given_settings(settings), PlanRiskSettings.names()
     both = {"month_rule", "gcf_decimals"}
     first = {k: v for k, v in given.items() if k in own}
     return first, {k: v for k, v in given.items() if k not in own or k in both}

@@ -5,23 +5,19 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from data_specs import _registry
+from data_specs._declared import Declared
 from data_specs._frames import date_column, need_columns
-from data_specs.errors import InputRefused, SettingRefused, TableMissing
+from data_specs.errors import InputRefused, TableMissing
 from riskadjust import _claim_records, _claim_versions
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["CLAIM_CHOICES", "ClaimSettings", "Selection", "select_claims"]
+__all__ = ["ClaimSettings", "Selection", "select_claims"]
 
-CLAIM_CHOICES: dict[str, tuple[Any, ...]] = {
-    "bill_types": ("faq_121", "wider"),
-    "diagnosis_date": ("statement_to", "line"),
-    "hcpcs_rxc_claims": ("claim_class", "eligible"),
-}
 _COLUMNS = {
     "medical_claims": ("claim_id", "enrollee_id", "form_type", "statement_from", "statement_to"),
     "medical_claim_lines": ("claim_id", "service_code"),
@@ -35,7 +31,7 @@ _REQUIRED = ("medical_claims", "medical_claim_lines", "claim_diagnoses", "enroll
 
 
 @dataclass(frozen=True)
-class ClaimSettings:
+class ClaimSettings(Declared):
     """Declared settings of claim selection.
 
     Attributes
@@ -52,27 +48,23 @@ class ClaimSettings:
         (still a patient) is the default.
     """
 
+    CHOICES: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "bill_types": ("faq_121", "wider"),
+        "diagnosis_date": ("statement_to", "line"),
+        "hcpcs_rxc_claims": ("claim_class", "eligible"),
+    }
+
     bill_types: str = "faq_121"
     diagnosis_date: str = "statement_to"
     hcpcs_rxc_claims: str = "claim_class"
     refused_discharge_status: tuple[str, ...] = ("30",)
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any] | None) -> ClaimSettings:
-        """Return settings from a mapping of some of the names; unknown names or values raise SettingRefused."""
-        if settings is not None and not isinstance(settings, Mapping):
-            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
-        given = dict(settings or {})
-        for name, value in given.items():
-            if name == "refused_discharge_status":
-                given[name] = tuple(str(v) for v in value)
-            elif name not in CLAIM_CHOICES:
-                names = ", ".join([*CLAIM_CHOICES, "refused_discharge_status"])
-                raise SettingRefused(f"no setting is called {name!r}", remedy=f"settings: {names}")
-            elif value not in CLAIM_CHOICES[name]:
-                shown = ", ".join(repr(c) for c in CLAIM_CHOICES[name])
-                raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
-        return cls(**given)
+    def _checked(cls, name: str, value: Any) -> Any:
+        """Return a value as it is kept; the discharge status codes are any codes, as text."""
+        if name == "refused_discharge_status":
+            return tuple(str(code) for code in value)
+        return super()._checked(name, value)
 
 
 @dataclass(frozen=True)
@@ -169,7 +161,7 @@ def select_claims(
         uncertain=pl.DataFrame(
             noted, schema={"table": pl.String, "what": pl.String, "records": pl.Int64}, orient="row"
         ),
-        settings=chosen.__dict__.copy(),
+        settings=chosen.as_dict(),
     )
 
 

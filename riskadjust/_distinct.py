@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_specs._threads import map_chunks
 from data_specs.errors import InputRefused
 from riskadjust._encoding import find_keys, find_texts, index_keys, index_texts, number_texts, number_words
-from riskadjust._kernel import map_chunks
 
 if TYPE_CHECKING:
     import polars as pl

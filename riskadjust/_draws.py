@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from riskadjust._kernel import map_chunks
+from data_specs._threads import map_chunks
 from riskadjust._policy_sums import PlanSums, PolicySums
 from riskadjust._transfer_formula import PlanArrays, settle
 

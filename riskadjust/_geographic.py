@@ -14,7 +14,7 @@ from riskadjust._plan_table import frame_of
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["geographic_cost_factors", "given_factors"]
+__all__ = ["geographic_cost_factors", "given_factors", "pool_factors"]
 
 KEY = ("state", "risk_pool", "rating_area_id")
 _SCHEMA_TAIL = ("gcf", "origin", "billable_member_months", "standard_months", "standard_premium", "standard_pmpm")
@@ -128,7 +128,7 @@ def geographic_cost_factors(
     for (state, pool), areas in sorted(pools.items()):
         totals = {area: math.fsum(months[state, pool, area]) for area in areas}
         own = {area: value for (s, p, area), value in given.items() if (s, p) == (state, pool)}
-        parts = _pool_factors(areas, totals, own, decimals)
+        parts = pool_factors(areas, totals, own, decimals)
         lacking += [f"{state} {pool} {area}" for area, part in sorted(parts.items()) if part[1] == "lacking"]
         lines += [(state, pool, area, *part[:2], totals[area], *part[2:]) for area, part in sorted(parts.items())]
     if lacking:
@@ -143,7 +143,7 @@ def geographic_cost_factors(
     return pl.DataFrame(lines, schema=schema, orient="row")
 
 
-def _pool_factors(
+def pool_factors(
     areas: dict[str, list[tuple[float, float, float]]],
     totals: dict[str, float],
     given: dict[str, float],

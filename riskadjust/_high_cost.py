@@ -12,6 +12,7 @@ import numpy as np
 import data_specs
 from data_specs import _frames
 from data_specs._frames import need_columns
+from data_specs._registry import rows_in_force
 from data_specs.errors import InputRefused, SettingRefused
 from riskadjust._cents import as_money, cents_of, exact_on_grid
 from riskadjust._findings import Findings
@@ -34,6 +35,7 @@ _NATIONAL = {
     "small_group": "small_group",
 }
 _ONE_POOL = "all"
+_THRESHOLD = "hcrp_threshold"
 _MICRO = 1_000_000  # claims are added in millionths of a dollar, so that their order changes nothing
 _LARGEST_CLAIM = 1e9
 _PREMIUM_PARTS = 3000  # cents of a month, by thirtieths
@@ -166,10 +168,19 @@ def high_cost_risk_pool(
 
 def was_left_out(year: int) -> bool:
     """Return whether a year has no parameters of the pool while years before and after it have."""
-    held = data_specs.table(PARAMETER_TABLE).filter(parameter="hcrp_threshold")
-    firsts, lasts = held["first_benefit_year"].to_list(), held["last_benefit_year"].to_list()
-    runs = any(a <= year and (b is None or year <= b) for a, b in zip(firsts, lasts, strict=True))
-    return not runs and min(firsts) < year < max(firsts)
+    firsts = data_specs.table(PARAMETER_TABLE).filter(parameter=_THRESHOLD)["first_benefit_year"].to_list()
+    return not is_held(year) and min(firsts) < year < max(firsts)
+
+
+def is_held(year: int) -> bool:
+    """Return whether parameters of the pool are held for a year.
+
+    Examples
+    --------
+    >>> is_held(2018), is_held(2019)
+    (True, False)
+    """
+    return _THRESHOLD in rows_in_force(PARAMETER_TABLE, year)["parameter"].to_list()
 
 
 @dataclass(frozen=True)
@@ -184,7 +195,7 @@ class _Terms:
         if count not in (1, 2):
             raise SettingRefused("setting 'hcrp_pool_count' is neither 1 nor 2", remedy="two national pools, or one")
         pools = _NATIONAL if count == 2 else dict.fromkeys(_NATIONAL, _ONE_POOL)
-        return cls(parameters.required("hcrp_threshold"), parameters.required("hcrp_coinsurance"), pools)
+        return cls(parameters.required(_THRESHOLD), parameters.required("hcrp_coinsurance"), pools)
 
 
 def _read(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_specs.errors import SettingRefused
+from data_specs._threads import map_chunks
 
 if TYPE_CHECKING:
     from riskadjust._model import YearModel
 
-__all__ = ["Enrollees", "KernelResult", "run_kernel", "thread_count"]
+__all__ = ["Enrollees", "KernelResult", "run_kernel"]
 
 # The chunk never depends on the number of threads, so neither does any result.
 CHUNK = 16_384
@@ -78,16 +76,6 @@ class KernelResult:
     states: np.ndarray
 
 
-def thread_count() -> int:
-    """Return how many threads kernels use: ``POOLWISE_THREADS``, or the processors at hand."""
-    text = os.environ.get("POOLWISE_THREADS", "")
-    if not text:
-        return os.cpu_count() or 1
-    if not text.isdigit() or int(text) < 1:
-        raise SettingRefused("POOLWISE_THREADS is not a whole number from 1", remedy="unset it, or set 1, 2, ...")
-    return int(text)
-
-
 def run_kernel(
     model: YearModel, enrollees: Enrollees, *, with_states: bool = False, with_rows: bool = False
 ) -> KernelResult:
@@ -141,15 +129,3 @@ def run_kernel(
 
     map_chunks(run, range(0, number, CHUNK))
     return result
-
-
-def map_chunks(run: object, starts: range) -> None:
-    """Call `run` for each start, over the threads at hand; the first error is raised."""
-    threads = min(thread_count(), len(starts))
-    if threads <= 1:
-        for start in starts:
-            run(start)  # type: ignore[operator]
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(run, starts):  # type: ignore[arg-type]
-            pass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from riskadjust._geographic import _pool_factors, geographic_cost_factors
+from riskadjust._geographic import geographic_cost_factors, pool_factors
 from riskadjust._mix_households import totals
 from riskadjust._mix_sums import Rows, RowSums
 
@@ -107,7 +107,7 @@ class AreaFactors:
         for (state, pool), places in self._by_pool.items():
             names = {i: self._areas[i][2] for i in places}
             own = {n: g for i in places if (g := self._given.get((state, pool, n := names[i]))) is not None}
-            parts = _pool_factors(
+            parts = pool_factors(
                 {names[i]: plans[i] for i in places}, {names[i]: totals[i] for i in places}, own, self._decimals
             )
             for i in places:

@@ -14,7 +14,7 @@ from riskadjust import _enrollment, _year_parts
 from riskadjust._findings import Findings
 from riskadjust._member_lines import MemberLines
 from riskadjust._mix_households import Households, dense_ranks, households
-from riskadjust._model import METALS, _variant_factors
+from riskadjust._model import METALS, variant_factors
 from riskadjust._tables import YearTables
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class MixBase:
 
         rows = _registry.rows("hhs_hcc/csr_factors", year=self.member.benefit_year)
         published = _year_parts.csr_factors(YearTables(self.member.benefit_year, {"csr_factors": rows}, {}, False))
-        by_metal = _variant_factors(published)
+        by_metal = variant_factors(published)
         # A blank variant is "no CSR or unknown", as in scoring.
         pairs = pl.DataFrame({"csr_variant": self.variants.fill_null("00")}).join(
             pl.DataFrame({"metal_level": METALS}), how="cross", maintain_order="left_right"

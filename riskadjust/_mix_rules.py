@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_specs import _frames
 from data_specs.errors import InputRefused
-from riskadjust._plan_table import _PLAN_14
+from riskadjust._plan_table import PLAN_14
 
 if TYPE_CHECKING:
     import polars as pl
@@ -143,7 +143,7 @@ def _rule_of_row(row: dict[str, str], factor: float | None, number: int | None, 
         what = "a move names no plan" if action == "move" else "a scale names a plan"
         raise _refused(what, position, "to_plan_id", "a move has a to_plan_id, a scale has none")
     # Plan ids of 16 and 17 characters carry a variant; enrollees move to the plan.
-    plan = re.sub(_PLAN_14, r"\1", row["to_plan_id"])
+    plan = re.sub(PLAN_14, r"\1", row["to_plan_id"])
     condition = Condition("" if operator == "all" else row["column"], operator, row["value"], position)
     return Rule(row["mix"], number or 0, (condition,), action, factor, plan, (position,))
 

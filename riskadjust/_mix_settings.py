@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
+from data_specs._declared import Declared, given_settings
 from data_specs.errors import SettingRefused
 from riskadjust._plan_risk_settings import PlanRiskSettings
 from riskadjust._transfer_settings import Parameters, exact_number
 
-__all__ = ["MIX_CHOICES", "MixSettings", "settings_of"]
+__all__ = ["MixSettings", "settings_of"]
 
-MIX_CHOICES: dict[str, tuple[str, ...]] = {
-    "csr_after_move": ("by_metal", "kept"),
-    "gcf_rule": ("recomputed", "held"),
-    "moved_claims": ("metal_value", "kept"),
-}
 _IN_BOTH = ("gcf_decimals", "month_rule")  # of plan risk, and put down by the settlement
 
 
 @dataclass(frozen=True)
-class MixSettings:
+class MixSettings(Declared):
     """The settings of mixes; :func:`riskadjust.mix` takes those of plan risk and transfers in the same mapping.
 
     Attributes
@@ -41,14 +37,26 @@ class MixSettings:
         Part of the required premium that is not for claims, transfer and user fee; 0 (default) to below 1.
     """
 
+    CHOICES: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "csr_after_move": ("by_metal", "kept"),
+        "gcf_rule": ("recomputed", "held"),
+        "moved_claims": ("metal_value", "kept"),
+    }
+
     csr_after_move: str = "by_metal"
     gcf_rule: str = "recomputed"
     moved_claims: str = "metal_value"
     retention_share: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return every setting with the value used."""
-        return asdict(self)
+    @classmethod
+    def _checked(cls, name: str, value: Any) -> Any:
+        """Return a value as it is kept; the retention is a share below 1."""
+        if name != "retention_share":
+            return super()._checked(name, value)
+        share = exact_number(value, name)
+        if not 0 <= share < Fraction(1):
+            raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy="give 0 or more, and less than 1")
+        return float(share)
 
 
 def settings_of(
@@ -61,24 +69,9 @@ def settings_of(
     SettingRefused
         Unknown name or value.
     """
-    if settings is not None and not isinstance(settings, Mapping):
-        raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
-    given = dict(settings or {})
-    names = {f.name for f in fields(MixSettings)}
-    plan_names = {f.name for f in fields(PlanRiskSettings)}
-    own = {name: _checked(name, value) for name, value in given.items() if name in names}
+    given = given_settings(settings)
+    names, plan_names = set(MixSettings.names()), set(PlanRiskSettings.names())
+    own = {name: value for name, value in given.items() if name in names}
     of_plans = {name: value for name, value in given.items() if name in plan_names}
     others = {n: v for n, v in given.items() if n in _IN_BOTH or n not in names | plan_names}
-    return MixSettings(**own), PlanRiskSettings.of(of_plans), Parameters(others, benefit_year, "mix")
-
-
-def _checked(name: str, value: Any) -> Any:
-    if name in MIX_CHOICES:
-        if value not in MIX_CHOICES[name]:
-            shown = ", ".join(repr(c) for c in MIX_CHOICES[name])
-            raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
-        return value
-    share = exact_number(value, name)
-    if not 0 <= share < Fraction(1):
-        raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy="give 0 or more, and less than 1")
-    return float(share)
+    return MixSettings.of(own), PlanRiskSettings.of(of_plans), Parameters(others, benefit_year, "mix")

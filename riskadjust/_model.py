@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from riskadjust._scoring import Rules
 
-__all__ = ["DIAGNOSIS_STATUS", "METALS", "MODELS", "YearModel", "compile_year"]
+__all__ = ["DIAGNOSIS_STATUS", "METALS", "MODELS", "YearModel", "compile_year", "variant_factors"]
 
 METALS = ("platinum", "gold", "silver", "bronze", "catastrophic")
 MODELS = ("adult", "child", "infant")
@@ -146,7 +146,7 @@ def _compiled(benefit_year: int, settings: ScoringSettings, _digests: tuple[str,
         drugs_read=drugs_read,
         days_to_months=_year_parts.days_to_months(tables),
         csr_factors=csr_factors,
-        variant_factors=_variant_factors(csr_factors),
+        variant_factors=variant_factors(csr_factors),
         uncertain_coefficients=uncertain,
         tables_used=tuple(sorted(f"hhs_hcc/{name}" for name, frame in tables.frames.items() if frame.height)),
         carried=tables.carried,
@@ -291,7 +291,7 @@ def _payment(tables: YearTables, hcc_bits: dict[str, int]) -> np.ndarray:
     return masks
 
 
-def _variant_factors(csr_factors: pl.DataFrame) -> pl.DataFrame:
+def variant_factors(csr_factors: pl.DataFrame) -> pl.DataFrame:
     """Return the factor of each plan variant and metal level of a plan; expanded bronze has that of bronze."""
     import polars as pl
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from data_specs._declared import Declared
 from data_specs._policy import LEAP_BIRTHDAYS, MONTH_RULES
 from data_specs.errors import SettingRefused
 
 __all__ = ["PlanRiskSettings"]
 
-_CHOICES = {"month_rule": MONTH_RULES, "leap_birthday": LEAP_BIRTHDAYS}
+# Whole numbers: the least, the most, and whether there may be none.
 _COUNTS = {
     "family_tier_billable_children": (0, 99, False),
     "gcf_decimals": (0, 12, True),
@@ -20,7 +20,7 @@ _COUNTS = {
 
 
 @dataclass(frozen=True)
-class PlanRiskSettings:
+class PlanRiskSettings(Declared):
     """The settings of one run of plan risk; :meth:`of` reads them from a mapping.
 
     Attributes
@@ -40,7 +40,14 @@ class PlanRiskSettings:
     month_rule
         Member months: ``days_over_30`` (default), covered days / 30; or ``full_month_one``, a calendar month covered in
         full counts 1, a partial one its days / 30 and at most 1. Premium accrues on the same measure.
+
+    Examples
+    --------
+    >>> PlanRiskSettings.of({"month_rule": "full_month_one"}).month_rule
+    'full_month_one'
     """
+
+    CHOICES: ClassVar[dict[str, tuple[Any, ...]]] = {"month_rule": MONTH_RULES, "leap_birthday": LEAP_BIRTHDAYS}
 
     family_tier_billable_children: int = 1
     gcf_decimals: int | None = None
@@ -49,47 +56,16 @@ class PlanRiskSettings:
     month_rule: str = "days_over_30"
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any] | PlanRiskSettings | None) -> PlanRiskSettings:
-        """Return settings from a mapping of some of the names.
-
-        Raises
-        ------
-        SettingRefused
-            Unknown name or value.
-
-        Examples
-        --------
-        >>> PlanRiskSettings.of({"month_rule": "full_month_one"}).month_rule
-        'full_month_one'
-        """
-        if isinstance(settings, PlanRiskSettings):
-            return settings
-        if settings is not None and not isinstance(settings, Mapping):
-            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
-        given = dict(settings or {})
-        names = [f.name for f in fields(cls)]
-        for name, value in given.items():
-            if name not in names:
-                raise SettingRefused(f"no setting is called {name!r}", remedy="settings: " + ", ".join(names))
-            _check_value(name, value)
-        return cls(**given)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return every setting with the value used."""
-        return asdict(self)
-
-
-def _check_value(name: str, value: object) -> None:
-    if name in _CHOICES:
-        if value not in _CHOICES[name]:
-            shown = ", ".join(repr(c) for c in _CHOICES[name])
-            raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
-        return
-    low, high, may_be_none = _COUNTS[name]
-    if value is None and may_be_none:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        alternative = ", or None" if may_be_none else ""
-        raise SettingRefused(
-            f"setting {name!r} cannot be {value!r}", remedy=f"give a whole number from {low} to {high}{alternative}"
-        )
+    def _checked(cls, name: str, value: Any) -> Any:
+        """Return a value as it is kept; counts are whole numbers within their bounds."""
+        if name not in _COUNTS:
+            return super()._checked(name, value)
+        low, high, may_be_none = _COUNTS[name]
+        if value is None and may_be_none:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            alternative = ", or None" if may_be_none else ""
+            raise SettingRefused(
+                f"setting {name!r} cannot be {value!r}", remedy=f"give a whole number from {low} to {high}{alternative}"
+            )
+        return value

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
     from riskadjust._findings import Findings
 
-__all__ = ["MARKETS", "Plans", "UncertainUse", "accepted_plans", "frame_of", "rows_of_uncertain"]
+__all__ = ["MARKETS", "PLAN_14", "Plans", "UncertainUse", "accepted_plans", "frame_of", "rows_of_uncertain"]
 
 MARKETS = ("individual", "small_group")
 PLAN_COLUMNS = ("plan_id", "issuer_id", "state", "market", "metal_level")
 _METALS = ("platinum", "gold", "silver", "bronze", "expanded_bronze", "catastrophic")
-_PLAN_14 = r"^([0-9]{5}[A-Z]{2}[0-9]{7})(?:-?[0-9]{2})?$"
+# A plan id of 14 characters, also with its variant behind it.
+PLAN_14 = r"^([0-9]{5}[A-Z]{2}[0-9]{7})(?:-?[0-9]{2})?$"
 
 UncertainUse = tuple[str, str, int]
 
@@ -115,7 +116,7 @@ def _cleaned(given: pl.DataFrame, benefit_year: int) -> pl.DataFrame:
 
     texts = pl.DataFrame({c: _frames.text_column(given, "plans", c) for c in PLAN_COLUMNS})
     own = texts.select(
-        pl.col("plan_id").str.strip_chars().str.extract(_PLAN_14, 1),
+        pl.col("plan_id").str.strip_chars().str.extract(PLAN_14, 1),
         pl.col("issuer_id").str.strip_chars(),
         pl.col("state").str.strip_chars().str.to_uppercase(),
         *(

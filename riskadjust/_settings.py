@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from data_specs.errors import SettingRefused
+from data_specs._declared import Declared
 
-__all__ = ["SCORING_CHOICES", "ScoringSettings"]
-
-SCORING_CHOICES: dict[str, tuple[Any, ...]] = {
-    "adjusted_score_rounding": ("none", "three_decimals"),
-    "allow_proposed": (False, True),
-    "drug_list_release": ("latest", "first"),
-    "duration_scope": ("issuer_market", "plan"),
-    "leap_birthday": ("march_1", "february_28"),
-    "mce_sex_fourth_quarter": ("table", "none"),
-    "person_scope": ("issuer_market", "enrollee"),
-    "unknown_fiscal_year": ("carry", "reject"),
-}
+__all__ = ["ScoringSettings"]
 
 
 @dataclass(frozen=True)
-class ScoringSettings:
+class ScoringSettings(Declared):
     """The settings of one scoring run; :meth:`of` reads them from a mapping.
 
     Attributes
@@ -50,7 +38,23 @@ class ScoringSettings:
     unknown_fiscal_year
         Codes of October to December where the second fiscal year is not known: ``carry`` the first year's answer,
         marked uncertain (default), or ``reject`` them.
+
+    Examples
+    --------
+    >>> ScoringSettings.of({"duration_scope": "plan"}).duration_scope
+    'plan'
     """
+
+    CHOICES: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "adjusted_score_rounding": ("none", "three_decimals"),
+        "allow_proposed": (False, True),
+        "drug_list_release": ("latest", "first"),
+        "duration_scope": ("issuer_market", "plan"),
+        "leap_birthday": ("march_1", "february_28"),
+        "mce_sex_fourth_quarter": ("table", "none"),
+        "person_scope": ("issuer_market", "enrollee"),
+        "unknown_fiscal_year": ("carry", "reject"),
+    }
 
     adjusted_score_rounding: str = "none"
     allow_proposed: bool = False
@@ -60,36 +64,3 @@ class ScoringSettings:
     mce_sex_fourth_quarter: str = "table"
     person_scope: str = "issuer_market"
     unknown_fiscal_year: str = "carry"
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any] | ScoringSettings | None) -> ScoringSettings:
-        """Return settings from a mapping of some of the names.
-
-        Raises
-        ------
-        SettingRefused
-            Unknown name or value.
-
-        Examples
-        --------
-        >>> ScoringSettings.of({"duration_scope": "plan"}).duration_scope
-        'plan'
-        """
-        if isinstance(settings, ScoringSettings):
-            return settings
-        if settings is not None and not isinstance(settings, Mapping):
-            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
-        given = dict(settings or {})
-        names = [f.name for f in fields(cls)]
-        for name, value in given.items():
-            if name not in names:
-                raise SettingRefused(f"no setting is called {name!r}", remedy="settings: " + ", ".join(names))
-            choices = SCORING_CHOICES[name]
-            if value not in choices:
-                shown = ", ".join(repr(c) for c in choices)
-                raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
-        return cls(**given)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return every setting with the value used."""
-        return asdict(self)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_specs import _frames
+from data_specs._registry import rows_in_force
 from data_specs.errors import TableMissing
 from riskadjust._refusals import LARGEST, Refusals, collected, number_columns
 from riskadjust._transfer_formula import PlanArrays
-from riskadjust._transfer_settings import PoolName, rows_in_force
+from riskadjust._transfer_settings import PoolName
 
 if TYPE_CHECKING:
     import polars as pl
@@ -225,17 +226,17 @@ class _MetalFigures:
     @classmethod
     def of(cls, benefit_year: int) -> _MetalFigures:
         rows = rows_in_force(METAL_TABLE, benefit_year)
-        if not rows:
+        if rows.height == 0:
             raise TableMissing(
                 f"no actuarial values and induced demand factors are held for benefit year {benefit_year}",
                 where=METAL_TABLE,
                 rule="a year is settled only with its own published figures",
                 remedy="choose a held year, or supply the table (data_specs.use(folder), --tables, POOLWISE_TABLES)",
             )
-        codes = {str(row["metal_level"]): i for i, row in enumerate(rows)}
+        codes = {level: i for i, level in enumerate(rows["metal_level"].to_list())}
         codes |= {level: codes[base] for level, base in _SETTLES_AS.items() if base in codes and level not in codes}
-        av, idf = (np.array([row[c] for row in rows]) for c in ("transfer_av", "induced_demand_factor"))
-        return cls(codes, [str(row["metal_level"]) for row in rows if row["verification"] == "uncertain"], av, idf)
+        av, idf = (rows[c].to_numpy() for c in ("transfer_av", "induced_demand_factor"))
+        return cls(codes, rows.filter(verification="uncertain")["metal_level"].to_list(), av, idf)
 
 
 def _numbers(
@@ -301,7 +302,7 @@ def _pool_names(frame: pl.DataFrame, first: Rows, market: list[str | None]) -> l
 def _note_pools(
     pools: list[PoolName], first: Rows, is_catastrophic: Mask, benefit_year: int, findings: Findings
 ) -> None:
-    merged = {row["state"] for row in rows_in_force(MERGED_TABLE, benefit_year)}
+    merged = set(rows_in_force(MERGED_TABLE, benefit_year)["state"])
     sizes = np.diff(first).tolist()
     unknown = other = misnamed = 0
     for pool, size, kind in zip(pools, sizes, is_catastrophic[first[:-1]].tolist(), strict=True):

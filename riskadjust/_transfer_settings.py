@@ -9,12 +9,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_specs import _registry
+from data_specs._declared import check_choice, given_settings
 from data_specs.errors import SettingRefused, TableMissing
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["PARAMETER_TABLE", "SETTLEMENT_CHOICES", "Parameters", "PoolName", "exact_number", "rows_in_force"]
+__all__ = ["PARAMETER_TABLE", "SETTLEMENT_CHOICES", "Parameters", "PoolName", "exact_number"]
 
 PARAMETER_TABLE = "transfers/program_parameters"
 SETTLEMENT_CHOICES: dict[str, tuple[str, ...]] = {
@@ -74,16 +75,6 @@ def exact_number(value: object, name: str) -> Fraction:
         ) from None
 
 
-def rows_in_force(name: str, year: int) -> list[dict[str, Any]]:
-    """Return the rows of a small table with first and last benefit years that hold in a year, with _file and _row."""
-    return [row for row in _registry.rows(name).to_dicts() if _holds(row, year)]
-
-
-def _holds(row: dict[str, Any], year: int) -> bool:
-    last = row["last_benefit_year"]
-    return bool(row["first_benefit_year"] <= year and (last is None or year <= last))
-
-
 class Parameters:
     """The parameters of one run, by the names of ``transfers/program_parameters`` and of the declared settings.
 
@@ -114,8 +105,7 @@ class Parameters:
     """
 
     def __init__(self, settings: Mapping[str, Any] | None, benefit_year: int, reader: str) -> None:
-        if settings is not None and not isinstance(settings, Mapping):
-            raise SettingRefused("settings are not a mapping", remedy='write them as {"name": value}')
+        given = given_settings(settings)
         if isinstance(benefit_year, bool) or not hasattr(benefit_year, "__index__"):
             raise SettingRefused(
                 f"`benefit_year` is a {type(benefit_year).__name__}", rule="a whole number", remedy="write 2025, say"
@@ -125,16 +115,14 @@ class Parameters:
         self._rows = _registry.rows(PARAMETER_TABLE).to_dicts()
         self._units = {row["parameter"]: row["unit"] for row in self._rows}
         # A rate of a fiscal year is named for it; its years in the table are that fiscal year.
-        self._table = {
-            row["parameter"]: row
-            for row in self._rows
-            if _holds(row, self.benefit_year) or _SEQUESTRATION.match(row["parameter"])
-        }
+        of_fiscal_years = [row for row in self._rows if _SEQUESTRATION.match(row["parameter"])]
+        in_force = _registry.rows_in_force(PARAMETER_TABLE, self.benefit_year).to_dicts()
+        self._table = {row["parameter"]: row for row in [*in_force, *of_fiscal_years]}
         self._lines: dict[tuple[str, str], dict[str, str | None]] = {}
         self._moved: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self._of_table: dict[str, list[bool]] = {}
         self._given: dict[str, Any] = {}
-        for name, value in dict(settings or {}).items():
+        for name, value in given.items():
             self._given[name] = self._read(name, value)
 
     # ---- reading what was given
@@ -144,10 +132,7 @@ class Parameters:
             known = sorted({*SETTLEMENT_CHOICES, *_OWN_NUMBERS, *self._units, "gcf_decimals"})
             raise SettingRefused(f"no setting is called {name!r}", remedy="settings: " + ", ".join(known))
         if name in SETTLEMENT_CHOICES:
-            if value not in SETTLEMENT_CHOICES[name]:
-                shown = ", ".join(repr(c) for c in SETTLEMENT_CHOICES[name])
-                raise SettingRefused(f"setting {name!r} cannot be {value!r}", remedy=f"choose one of {shown}")
-            return str(value)
+            return str(check_choice(name, value, SETTLEMENT_CHOICES[name]))
         if name == "gcf_decimals":
             return self._decimals(value)
         if isinstance(value, Mapping):

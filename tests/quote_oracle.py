@@ -176,7 +176,8 @@ def quoted(place, household, plans, tie="plans"):
     own = [m for m in members if m["eligible"]]
     rest = [m for m in members if not m["eligible"]]
     base = benchmark(place, plans, own, tie) if own else None
-    others = benchmark(place, plans, rest, tie) if own and rest else None
+    # 0: there are no others; None: theirs is not known
+    others = benchmark(place, plans, rest, tie) if own and rest else 0
     percent = monthly = None
     if household["income"] is not None:
         percent, monthly = contribution(place, household["income"], household["size"])
@@ -212,7 +213,11 @@ def credit_of(plan, gross, base, others, household, own, monthly):
         return 0
     if base is None:
         return None
+    if base <= 100 * monthly:
+        return 0
+    if others is None:
+        return None
     limit = ehb(plan, gross)
     if others:
         limit = whole(Fraction(limit * base, base + others))
-    return max(0, min(limit, base - 100 * monthly))
+    return min(limit, base - 100 * monthly)

@@ -164,6 +164,7 @@ def test_held_factors_stay(frames, report):
     np.testing.assert_allclose(got["transfer"], expected["transfer_unrounded"], rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_given_factors_are_held_and_computed_ones_move(frames):
     given = pl.DataFrame(
         {"state": "GA", "risk_pool": "individual", "rating_area_id": ["1", "2", "3"], "gcf": [1.1, 1.0, 0.9]}
@@ -319,6 +320,7 @@ def test_draws_without_a_settlement_are_left_out_and_told():
     assert found.issuers["lower"].is_not_null().all()
 
 
+@pytest.mark.slow
 def test_two_states_are_drawn_apart():
     ga, tx = population(1, 80), population(2, 80, state="TX")
     alone = bootstrap_transfers(**ga, benefit_year=YEAR, seed=4, draws=10)

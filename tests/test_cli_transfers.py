@@ -5,13 +5,12 @@ import sys
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
+from commands import refused, run
 
 import data_specs
 import riskadjust
 from data_specs import _registry
 from data_specs._manifest import describe_run, write_manifest
-from poolwise.cli import app
 from poolwise.cli._transfer_inputs import read_inputs, read_table
 
 PLAN_ROWS = """risk_pool,issuer_id,plan_id,rating_area_id,metal_level,billable_member_months,premium,plrs,arf,gcf
@@ -21,31 +20,7 @@ individual,22222,C,1,gold,0,0,,,1
 """
 SHORT = ("enrollees", "spans", "plans", "costs")
 
-
-@pytest.fixture(autouse=True)
-def plain_terminal(monkeypatch):
-    for name in ("POOLWISE_DEBUG", "POOLWISE_TABLES", "SOURCE_DATE_EPOCH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(
-        "poolwise.report._charts._svg", lambda chart: f"<svg>{len(chart.to_dict(validate=False))}</svg>"
-    )
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert result.exit_code == code, result.output
-    return result
-
-
-def refused(*arguments):
-    """The refusal as its parts: what, where, rule, to do."""
-    result = run(*arguments, code=2)
-    assert result.stdout == ""
-    first, *rest = result.stderr.splitlines()
-    parts = {"what": first.removeprefix("poolwise: ")}
-    parts.update((line.split(":")[0].strip(), line.split(":", 1)[1].strip()) for line in rest)
-    assert "to do" in parts, result.stderr
-    return parts
+pytestmark = pytest.mark.usefixtures("plain_terminal", "undrawn_charts")
 
 
 @pytest.fixture
@@ -59,7 +34,7 @@ def ready(tmp_path):
 
 @pytest.fixture(scope="module")
 def market():
-    return data_specs.synthetic_market("OH", enrollees=900, seed=4)
+    return data_specs.synthetic_market("OH", enrollees=400, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +94,7 @@ def test_plan_rows_by_hand(ready, tmp_path):
     assert "TRF-020" in said.stdout
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_csv_holds_the_same(ready, tmp_path):
     run("transfers", ready, "--benefit-year", 2016, "--out", tmp_path / "a")
     run("transfers", ready, "--benefit-year", 2016, "--out", tmp_path / "b", "--format", "csv")
@@ -152,6 +128,7 @@ def test_json_is_one_document(ready):
     assert document["counts"] == [{"table": "plan_rows", "input": 3, "accepted": 3, "rejected": 0}]
 
 
+@pytest.mark.slow
 def test_equal_runs_leave_equal_bytes(ready, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     for name in ("one", "other"):
@@ -161,6 +138,7 @@ def test_equal_runs_leave_equal_bytes(ready, tmp_path, monkeypatch):
     assert [name for name in one if one[name] != other[name]] == []
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_inputs_beside_plan_rows_take_part(ready, tmp_path):
     (ready / "radv_error_rates.csv").write_text("issuer_id,error_rate\n11111,0.25\n")
     (ready / "default_charges.csv").write_text(
@@ -198,6 +176,7 @@ def test_years_without_a_high_cost_risk_pool(ready, benefit_year):
     ]
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_a_result_can_be_settled_again(enrolled, tmp_path, expected):
     run("transfers", enrolled, "--benefit-year", 2025, "--out", tmp_path / "one", "--format", "csv")
     run("transfers", tmp_path / "one", "--benefit-year", 2025, "--out", tmp_path / "other")
@@ -218,6 +197,7 @@ def test_many_pools_are_shown_by_their_totals(ready):
 # ------------------------------------------------------------------------------------------------ scores and enrollment
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_scores_and_enrollment(enrolled, tmp_path, expected):
     out = tmp_path / "out"
     run("transfers", enrolled, "--benefit-year", 2025, "--out", out)
@@ -264,7 +244,7 @@ def test_a_scored_folder_finds_what_was_scored(tmp_path, market, expected):
     assert document["notes"] == [f"the enrollment was read from {year}, the folder that was scored"]
     # Replacing the result would delete what is read.
     assert "holds the input" in refused("transfers", scored, "--benefit-year", 2025, "--out", tmp_path)["what"]
-    market["spans"].head(500).write_parquet(year / "spans.parquet")
+    market["spans"].head(200).write_parquet(year / "spans.parquet")
     parts = refused("transfers", scored, "--benefit-year", 2025)
     assert parts["what"] == "the spans table has changed since it was scored"
     assert "score it again" in parts["to do"]
@@ -272,6 +252,7 @@ def test_a_scored_folder_finds_what_was_scored(tmp_path, market, expected):
     assert refused("transfers", scored, "--benefit-year", 2025)["what"] == "the spans table is missing"
 
 
+@pytest.mark.slow
 def test_inputs_of_a_scored_folder_are_not_replaced(tmp_path, market):
     """The folder that was scored lies in a result of ours, which --out would replace as a whole."""
     result = tmp_path / "result"
@@ -285,6 +266,7 @@ def test_inputs_of_a_scored_folder_are_not_replaced(tmp_path, market):
     assert (result / "inputs" / "spans.parquet").exists()
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_rejected_rows_are_counted_and_written(enrolled, tmp_path, market):
     bad = market["spans"].with_columns(pl.col("rating_area_id").str.replace("R-OH001", "nowhere"))
     bad.write_parquet(enrolled / "spans.parquet")
@@ -297,6 +279,7 @@ def test_rejected_rows_are_counted_and_written(enrolled, tmp_path, market):
     assert rejected["rule_id"][0] in said
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_given_factors_are_used(enrolled, tmp_path, expected):
     given = expected.plans.select("state", "risk_pool", "rating_area_id").unique().with_columns(gcf=pl.lit(1.0))
     given.write_csv(tmp_path / "factors.csv")

@@ -82,7 +82,7 @@ def random_homes(year: int, number: int, seed: int) -> list[dict]:
 
 @pytest.mark.parametrize("year", YEARS)
 def test_agrees_with_the_twin(year):
-    homes = random_homes(year, 160, 7)
+    homes = random_homes(year, 60, 7)
     frame = pl.DataFrame(homes, infer_schema_length=None).sample(fraction=1, shuffle=True, seed=year)
     result = premium_tax_credit(frame, tax_year=year)
     assert result.households["household_id"].to_list() == [row["household_id"] for row in homes]
@@ -504,6 +504,7 @@ def test_amounts_are_read_by_their_decimals(values, cents):
     assert read_money(pl.DataFrame({"usd": values}), "t", "usd").cents.tolist() == cents
 
 
+@pytest.mark.slow
 def test_floats_text_and_decimals_mean_the_same_amount():
     random = np.random.default_rng(9)
     floats = [round(x, 3) for x in (random.random(5000) * 10.0 ** random.integers(0, 10, 5000)).tolist()]

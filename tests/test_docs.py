@@ -32,8 +32,8 @@ from data_specs import _registry, errors
 from data_specs._frames import INPUT_COLUMNS
 from data_specs._registry import contracts
 from data_specs.formats import diy, folder
-from riskadjust._claims import _COLUMNS, CLAIM_CHOICES, ClaimSettings
-from riskadjust._settings import SCORING_CHOICES, ScoringSettings
+from riskadjust._claims import _COLUMNS, ClaimSettings
+from riskadjust._settings import ScoringSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -299,12 +299,14 @@ def test_catalog_page_counts_rows_by_mark(catalog_page):
     assert f"| {coefficients.height:,} | verified {verified:,}<br>" in row
 
 
+@pytest.mark.slow
 def test_catalog_script_runs(tmp_path):
     page = tmp_path / "tables.md"
     subprocess.run([sys.executable, str(DOCS / "generate_catalog.py"), str(page)], check=True)
     assert read(page).startswith("# Catalog of tables")
 
 
+@pytest.mark.slow
 def test_every_made_part_can_be_made(hooks):
     asked = [found for path in PAGES for found in hooks.PLACE.finditer(read(path))]
     assert asked
@@ -335,9 +337,9 @@ def test_reference_lists_every_public_name(hooks):
 
 def test_settings_are_described_with_their_defaults_first():
     page = read(DOCS / "scoring/settings.md")
-    for settings, choices in ((ScoringSettings, SCORING_CHOICES), (ClaimSettings, CLAIM_CHOICES)):
+    for settings in (ScoringSettings, ClaimSettings):
         for field in fields(settings):
-            values = choices.get(field.name, (field.default,))
+            values = settings.CHOICES.get(field.name, (field.default,))
             assert values[0] == field.default
             row = next((line for line in page.splitlines() if line.startswith(f"| `{field.name}` |")), "")
             shown = [f'("{field.default[0]}",)'] if isinstance(field.default, tuple) else [str(v) for v in values]

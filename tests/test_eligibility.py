@@ -187,7 +187,11 @@ def test_the_year_of_the_family_measure_is_a_setting():
 def test_an_offer_without_its_cost_is_set_aside():
     found = credit_eligibility(person(employer_offer="employee"), homes(), tax_year=2026)
     assert found.members.is_empty()
-    assert found.findings.select("rule_id", "rows").rows() == [("SUB-011", 1), ("SUB-012", 1)]
+    assert found.households.is_empty()
+    assert found.findings.select("rule_id", "table", "rows").rows() == [
+        ("SUB-012", "members", 1),
+        ("SUB-013", "households", 1),
+    ]
 
 
 def test_offers_need_the_percentage_of_the_year():

@@ -251,6 +251,41 @@ def test_frames_are_not_taken_apart_row_by_row():
     assert lines_with(calls, [path for path in of_packages() if path.suffix == ".py"]) == []
 
 
+def is_module_of_ours(name):
+    path = PurePosixPath(name.replace(".", "/"))
+    return bool({path.with_suffix(".py"), path.with_suffix(".pyi"), path / "__init__.py"} & set(FILES))
+
+
+def private_names_used(source):
+    """Line and name of what a module takes from another although its name says that it is that module's own."""
+    found, modules = [], set()
+    nodes = list(ast.walk(ast.parse(source)))
+    for node in nodes:
+        if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] not in PACKAGES:
+            continue
+        for imported in node.names:
+            if is_module_of_ours(f"{node.module}.{imported.name}"):
+                modules.add(imported.asname or imported.name)
+            elif imported.name.startswith("_"):
+                found.append(f"{node.lineno}: {imported.name}")
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            found += [f"{node.lineno}: {node.attr}"] if re.match(r"_(?!_)", node.attr) else []
+    return found
+
+
+def test_private_names_are_seen():
+    assert private_names_used("from data_specs import _frames") == []
+    assert private_names_used("from data_specs._years import _OPEN, year_ranges") == ["1: _OPEN"]
+    assert private_names_used("def f():\n    from data_specs import _years as y\n    return y._OPEN") == ["3: _OPEN"]
+    assert private_names_used("from data_specs import _years\n_years.rows_of_year.__doc__") == []
+
+
+def test_private_names_stay_in_their_module():
+    modules = [path for path in of_packages() if path.suffix == ".py"]
+    assert [f"{path}:{place}" for path in modules for place in private_names_used(read(path))] == []
+
+
 # Written in pieces, so that this file does not name what it forbids.
 PLACES = ["../" + "shared", "/work/" + "main", "/work/" + "shared", "." + "library", "/root" + "/", "/home" + "/"]
 REGISTRIES = ["pypi" + ".org", "python" + "hosted", "/opt/" + "pypi", "npm" + "js.", "deb." + "debian"]

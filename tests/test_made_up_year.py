@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import commands
 import oracle
 import polars as pl
 import pytest
@@ -352,7 +353,7 @@ def test_the_folder_holds_tables_and_nothing_else(folder):
 
 def run_command(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "poolwise", "score", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
 
 
 @pytest.mark.parametrize("way", ["option", pytest.param("environment", marks=pytest.mark.slow)])
@@ -361,10 +362,9 @@ def test_through_the_command(folder, population, tmp_path, way):
         frame.write_parquet(tmp_path / f"{name}.parquet")
     arguments = [str(tmp_path), "--benefit-year", str(YEAR), "--explain", "--out", str(tmp_path / "out"), "--json"]
     if way == "option":
-        done = run_command([*arguments, "--tables", str(folder)], {})
+        done = commands.run("score", *arguments, "--tables", folder)
     else:
         done = run_command(arguments, {"POOLWISE_TABLES": str(folder)})
-    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["command"] == "score"
     (path,) = (tmp_path / "out").rglob("scores.parquet")
     check_by_hand(pl.read_parquet(path))

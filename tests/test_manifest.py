@@ -141,6 +141,7 @@ def test_killed_while_writing_leaves_the_old_result(tmp_path):
     assert read_manifest(place) is not None
 
 
+@pytest.mark.slow
 def test_killed_between_two_renames_the_next_run_finds_the_old_result(tmp_path):
     place = tmp_path / "out"
     publish(place, "old")
@@ -157,6 +158,7 @@ def test_killed_between_two_renames_the_next_run_finds_the_old_result(tmp_path):
     assert (place / "scores.csv").read_text() == "old"
 
 
+@pytest.mark.slow
 def test_what_killed_runs_left_is_swept_after_a_day(tmp_path):
     place = tmp_path / "out"
     killed("writing", place)
@@ -207,7 +209,8 @@ def test_when_the_second_rename_fails_the_old_result_comes_back(tmp_path, monkey
     assert (place / "scores.csv").read_text() == "old"
 
 
-def test_reader_never_sees_half(tmp_path, way):
+@pytest.mark.parametrize("rounds", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_reader_never_sees_half(tmp_path, way, rounds):
     """As long as a reader finds one and the same manifest, the files beside it are those it names."""
     place, stop, seen, wrong = tmp_path / "out", threading.Event(), set(), []
 
@@ -232,7 +235,7 @@ def test_reader_never_sees_half(tmp_path, way):
     reader = threading.Thread(target=watch)
     reader.start()
     try:
-        for number in range(20):
+        for number in range(rounds):
             with publishing(place) as staging:
                 (staging / "inputs").mkdir()
                 (staging / "scores.csv").write_text(f"{number}" * 2000)

@@ -252,6 +252,7 @@ def test_a_move_is_a_changed_population(even, metal, column, value, share):
     check_population(tables, rules, parts, copies, rule=1)
 
 
+@pytest.mark.slow
 def test_rules_in_a_row_are_a_changed_population(even):
     tables, plans = even
     issuer = plans["gold"][:5]

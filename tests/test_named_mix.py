@@ -35,6 +35,7 @@ def test_every_named_mix_runs(market):
     assert (changed["change"] > 100).all()
 
 
+@pytest.mark.slow
 def test_an_issuer_exits_and_its_members_spread(market):
     plan_rows = riskadjust.plan_risk(*market, benefit_year=YEAR)
     rows = named_mix("issuer_exits", plan_rows=plan_rows, issuer_id="00202", label="exit")

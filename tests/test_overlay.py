@@ -173,6 +173,7 @@ def test_folders_of_different_years_and_tables_add_up(tmp_path):
         assert users["name"].to_list() == [TABLE, TABLE, "hhs_hcc/hcc_label"]
 
 
+@pytest.mark.slow
 def test_the_environment_variable_is_the_weakest(tmp_path, monkeypatch):
     first, second = overlay_of(tmp_path / "a", 2031, 1.1), overlay_of(tmp_path / "b", 2031, 1.2)
     monkeypatch.setenv("POOLWISE_TABLES", str(first))
@@ -359,6 +360,7 @@ def test_an_installed_table_that_was_edited_is_refused(installed_store):
         data_specs.table(TABLE)
 
 
+@pytest.mark.slow
 def test_a_store_of_ones_own_can_be_used(tmp_path):
     source, store = tmp_path / "source", tmp_path / "store"
     assert add(source, store, 2031, 1.3) == [(TABLE, "added", "r1")]

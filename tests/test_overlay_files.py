@@ -308,6 +308,7 @@ def store_of(folder: Path, *year_factors: float) -> Path:
     return folder / "store"
 
 
+@pytest.mark.slow
 def test_a_revision_is_asked_of_the_newest_supplier_that_keeps_it(tmp_path):
     installed = data_specs.table(TABLE, revision="r1")
     first, second = store_of(tmp_path / "a", 1.1, 1.2, 1.3), store_of(tmp_path / "b", 1.5, 1.6)

@@ -35,12 +35,13 @@ def only(frame):
     return frame.row(0, named=True)
 
 
-def test_random_filings_equal_the_twin():
+@pytest.mark.parametrize("filings", [40, pytest.param(400, marks=pytest.mark.slow)])
+def test_random_filings_equal_the_twin(filings):
     draw = random.Random(1)
     curve = oracle.curve("TX", "individual", 2026)
     bands = oracle.bands(2026)
     frames, expected = [], {}
-    for number in range(150):
+    for number in range(filings):
         labels = draw.sample(list(bands), draw.choice([2, 3, 7, 20, 51]))
         base = Decimal(draw.randrange(10**7, 9 * 10**7)).scaleb(-5)
         way = draw.choice(["nearest", "nearest", "down", "up"])
@@ -82,7 +83,7 @@ def test_counts_against_the_rate_of_age_21():
     draw = random.Random(2)
     frames, expected = [], []
     curve, bands = oracle.curve("TX", "individual", 2026), oracle.bands(2026)
-    for number in range(60):
+    for number in range(15):
         rates = rated(Decimal(draw.randrange(10**7, 9 * 10**7)).scaleb(-5))
         if number % 3 == 0:
             rates = {label: rate for label, rate in rates.items() if bands[label] > 26}
@@ -228,6 +229,7 @@ def areas_of(base, factors, point):
     return pl.concat(frames)
 
 
+@pytest.mark.slow
 def test_base_times_area_rounded_first_shows_across_areas():
     factors = [str(Decimal(9000 + 37 * i).scaleb(-4)) for i in range(20)]
     single = check_rates(areas_of("287.3391", factors, "member"), **TX)
@@ -290,6 +292,7 @@ def test_family_tiers_stand_for_ages(state):
     assert found["age_ratio_allowed"].null_count() == 2
 
 
+@pytest.mark.slow
 def test_same_result_for_any_order():
     draw = random.Random(4)
     frame = pl.concat([filing(rated(draw.random() * 300 + 100), f"P{i}", str(i % 3 + 1)) for i in range(20)])

@@ -32,7 +32,7 @@ ROWS = {
     "ptc_applicable_percentages": 78,
     "ptc_income_limits": 14,
     "ptc_repayment_caps": 86,
-    "quote_rules": 58,
+    "quote_rules": 67,
     "rating_area_counts": 102,
     "rating_area_map": 6_169,
     "rating_rules": 8,  # seven as published, and our reading of a subscriber of 18 where no child-only tier exists

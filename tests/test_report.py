@@ -18,7 +18,7 @@ from poolwise.report._suppression import SMALLEST_SHOWN, hidden_cells, shown_cou
 
 @pytest.fixture(scope="module")
 def market():
-    return data_specs.synthetic_market("NY", enrollees=1500, seed=3)
+    return data_specs.synthetic_market("NY", enrollees=1000, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +115,6 @@ def test_age_bands_by_hand():
 # ------------------------------------------------------------------------------------------------ small cells
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Charts without their drawing, for tests that read the tables of many pages."""
-    monkeypatch.setattr("poolwise.report._charts._svg", lambda chart: f"<svg>{len(chart.to_dict())}</svg>")
-
-
 @given(st.lists(st.integers(0, 60), max_size=12))
 def test_no_small_cell_is_shown_or_follows_from_the_total(people):
     hidden = hidden_cells(people)
@@ -154,10 +148,10 @@ def test_small_groups_are_hidden_on_the_page(result, page):
         assert rows[model, metal] == ["–"] * 5
     large = summary.filter(pl.col("people") > 100).row(0, named=True)
     assert rows[large["model"], large["metal_level"]][0] == f"{large['people']:,}"
-    assert rows["all", ""][:2] == ["1,500", f"{_summary.overall(result.scores)['mean_risk_score'][0]:.3f}"]
+    assert rows["all", ""][:2] == ["1,000", f"{_summary.overall(result.scores)['mean_risk_score'][0]:.3f}"]
 
 
-def test_a_share_of_few_people_is_hidden(undrawn):
+def test_a_share_of_few_people_is_hidden(undrawn_charts):
     scores = pl.DataFrame([line(f"{n}", hccs=["020"] if n < 3 else []) for n in range(200)])
     page = page_of(scores)
     assert [r[2:] for r in cells_of(page, "By model and metal level") if r] == [
@@ -165,7 +159,7 @@ def test_a_share_of_few_people_is_hidden(undrawn):
     ] * 2
 
 
-def test_page_of_a_few_people_shows_nothing_of_them(undrawn):
+def test_page_of_a_few_people_shows_nothing_of_them(undrawn_charts):
     scores = pl.DataFrame([line(f"{n}", metal_level="gold", risk_score=17.5) for n in range(10)])
     page = page_of(scores)
     assert "Too few people" in page
@@ -174,7 +168,7 @@ def test_page_of_a_few_people_shows_nothing_of_them(undrawn):
     assert "<svg" not in page
 
 
-def test_few_rejected_rows_do_not_follow_from_the_rest(undrawn):
+def test_few_rejected_rows_do_not_follow_from_the_rest(undrawn_charts):
     counts = pl.DataFrame({"table": ["enrollees"], "input": [200], "accepted": [197], "rejected": [3]})
     page = page_of(pl.DataFrame([line(f"{n}") for n in range(200)]), counts=counts)
     assert [r for r in cells_of(page, "Rows read") if r] == [["enrollees", "200", "–", "under 11"]]
@@ -234,7 +228,7 @@ def test_text_is_escaped(page):
     assert "A remark &amp; more." in page
 
 
-def test_uncertain_figures_are_listed(undrawn):
+def test_uncertain_figures_are_listed(undrawn_charts):
     page = page_of(pl.DataFrame([line(f"{n}") for n in range(50)]))
     assert "rows marked uncertain (hhs_hcc/icd10_to_cc): under 11 scores" in page
 
@@ -243,6 +237,7 @@ def test_no_enrollee_stands_on_the_page(page):
     assert "SYN-" not in page
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_pages(market, result, page):
     again = summary_page(result, title="Scores <of> 'all'", sexes=market["enrollees"], notes=["A remark & more."])
     assert again == page

@@ -53,30 +53,24 @@ def plan_cases() -> list[dict[str, Any]]:
     return [case for case in reading.worked() if case["given"] is None]
 
 
-def topic(case: dict[str, Any]) -> str:
-    """The file a worked case stands in."""
-    return case["id"].rsplit("-", 1)[0]
-
-
-@pytest.mark.parametrize("benefit_year", sorted(reading.by_year(reading.hand())))
-def test_hand_cases(benefit_year):
-    assert scored_differences(reading.by_year(reading.hand())[benefit_year]) == []
-
-
-@pytest.mark.parametrize("benefit_year", sorted(reading.by_year(reading.synthetic())))
-def test_synthetic_cases(benefit_year):
-    cases = [case for case in reading.by_year(reading.synthetic())[benefit_year] if not case["uncertain"]]
+@pytest.mark.every_case
+@pytest.mark.parametrize("benefit_year", reading.YEARS)
+def test_hand_and_synthetic_cases(benefit_year):
+    cases = [*reading.hand(), *reading.synthetic()]
+    cases = [case for case in reading.by_year(cases)[benefit_year] if not case["uncertain"]]
     assert scored_differences(cases) == []
 
 
-@pytest.mark.parametrize("name", sorted({topic(case) for case in plan_cases()}))
-def test_worked_cases(name):
-    assert scored_differences([case for case in plan_cases() if topic(case) == name]) == []
+@pytest.mark.parametrize("topic", [topic for topic in reading.TOPICS if topic != "given_ages"])
+def test_worked_cases(topic):
+    cases = [case for case in reading.worked_of(topic) if case["given"] is None]
+    assert cases
+    assert scored_differences(cases) == []
 
 
-@pytest.mark.parametrize("case", plan_cases()[::40], ids=lambda case: case["id"])
-def test_worked_case_scored_alone(case):
-    assert scored_differences([case]) == []
+@pytest.mark.parametrize("number", range(0, 240, 40))
+def test_worked_case_scored_alone(number):
+    assert scored_differences([plan_cases()[number]]) == []
 
 
 @pytest.mark.parametrize("as_tables", [False, True])

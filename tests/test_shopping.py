@@ -45,6 +45,7 @@ def test_without_an_income_the_gross_premium_orders():
     assert lines(result, "monthly_credit", "a") == [(None, "not known: no income was given")]
 
 
+@pytest.mark.slow
 def test_place_counts_within_each_household():
     draw = random.Random(5)
     rows, plans = made.random_households(draw, 60, 2026), made.random_offers(draw)

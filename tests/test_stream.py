@@ -83,7 +83,7 @@ def test_a_run_goes_on_where_it_stopped(files, tmp_path, monkeypatch):
 
 
 def test_parts_of_another_run_are_removed(files, tmp_path):
-    riskadjust.score_files(files, tmp_path / "out", benefit_year=YEAR, batch_enrollees=50)
+    riskadjust.score_files(files, tmp_path / "out", benefit_year=YEAR, batch_enrollees=200)
     riskadjust.score_files(files, tmp_path / "out", benefit_year=YEAR, batch_enrollees=400)
     assert len(list((tmp_path / "out" / "scores").iterdir())) == 1
 
@@ -127,6 +127,7 @@ def test_bad_calls_are_refused(files, tmp_path):
         riskadjust.score_files(files, tmp_path / "out", benefit_year=YEAR)
 
 
+@pytest.mark.slow
 def test_ids_that_are_null_at_a_border(market, files, tmp_path):
     blank = market["enrollees"].head(2).with_columns(pl.lit(None, dtype=pl.String).alias("enrollee_id"))
     people = pl.concat([blank, market["enrollees"].head(5)])

@@ -256,6 +256,7 @@ def test_premiums_cover_costs_and_costs_follow_risk(market: Tables, months: pl.D
     assert 0.15 < top / months["plan_paid"].sum() < 0.5  # one in a hundred of the people
 
 
+@pytest.mark.slow
 def test_prices_and_costs_rise_together() -> None:
     early, late = market_of(4_000, benefit_year=2018), market_of(4_000, benefit_year=2026)
     ratios = {}
@@ -269,6 +270,7 @@ def test_prices_and_costs_rise_together() -> None:
 # ---- small group -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_individual_market_is_the_same_with_small_group_beside_it() -> None:
     alone, both = market_of(1_500), market_of(1_500, markets=("small_group", "individual"))
     first = both | {"plans": both["plans"].filter(market="individual")}

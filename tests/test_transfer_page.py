@@ -13,8 +13,8 @@ import pytest
 import workbook_formulas
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import market_of
 
-import data_specs
 import riskadjust
 from data_specs.errors import ExtraMissing
 from poolwise.report import Settlement, transfers_page, write_workbook
@@ -58,7 +58,7 @@ def settled(rows=ROWS, *, benefit_year=2016, changed=None, **options):
 @pytest.fixture(scope="module")
 def market():
     """A made-up market settled with all that can go with it."""
-    tables = data_specs.synthetic_market("OH", enrollees=1500, seed=3)
+    tables = market_of(1_500)
     frames = [tables[t] for t in ("enrollees", "spans", "diagnoses", "drugs")]
     scores = riskadjust.score(*frames, benefit_year=2025, explain=True).scores
     own = (scores, tables["enrollees"], tables["spans"], tables["plans"])
@@ -75,14 +75,6 @@ def market():
 def page(market):
     links = {"The <scores>": "summary.html"}
     return transfers_page(market, title="Transfers <of> 'all'", notes=["A remark & more."], links=links)
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Charts without their drawing, for tests that read the tables of many pages."""
-    monkeypatch.setattr(
-        "poolwise.report._charts._svg", lambda chart: f"<svg>{len(chart.to_dict(validate=False))}</svg>"
-    )
 
 
 def cells_of(html, heading):
@@ -164,7 +156,7 @@ def test_no_issuer_that_may_be_small_is_shown_or_follows_from_the_rest(months):
         assert people >= 11
 
 
-def test_small_issuers_are_hidden_on_the_page(undrawn):
+def test_small_issuers_are_hidden_on_the_page(undrawn_charts):
     html = transfers_page(settled(), title="Made")
     rows = {r[0]: r[1:] for r in cells_of(html, "Risk pool small group") if r}
     assert rows["11111"] == ["–"] * 5
@@ -176,14 +168,14 @@ def test_small_issuers_are_hidden_on_the_page(undrawn):
         assert f"{abs(amount):,.2f}" not in html
 
 
-def test_a_small_pool_is_not_shown(undrawn):
+def test_a_small_pool_is_not_shown(undrawn_charts):
     few = [("individual", "11111", "A", "silver", 60.0, 30_000.0, 1.2, 1.5), *ROWS[3:]]
     html = transfers_page(settled(few), title="Made")
     assert "Risk pool individual" not in html
     assert "Not shown: 1 risk pool that may hold" in html
 
 
-def test_too_few_people_at_all(undrawn):
+def test_too_few_people_at_all(undrawn_charts):
     few = [("individual", "11111", "A", "silver", 60.0, 30_000.0, 1.2, 1.5)]
     html = transfers_page(settled(few), title="Made")
     assert "too few people here" in html
@@ -214,7 +206,7 @@ def test_few_people_with_high_costs_are_not_told_of():
     assert "Nobody" in high_cost_of([0, 0])["instead"]
 
 
-def test_a_mix_about_few_people_is_left_out(market, undrawn):
+def test_a_mix_about_few_people_is_left_out(market, undrawn_charts):
     section = mixes_section(market, pool_figures(market.transfers), [])
     assert [m["mix"] for m in section["about"]] == ["fewer young"]
     assert section["left_out"] == 1
@@ -280,17 +272,17 @@ def test_page_carries_no_date(page):
     assert re.findall(r"\b20\d\d-\d\d-\d\d\b", page) == []
 
 
-def test_equal_settlements_give_equal_pages(undrawn):
+def test_equal_settlements_give_equal_pages(undrawn_charts):
     assert transfers_page(settled(), title="Made") == transfers_page(settled(ROWS[::-1]), title="Made")
 
 
-def test_no_money_moves(undrawn):
+def test_no_money_moves(undrawn_charts):
     rows = [("individual", i, "A", "silver", 5000.0, 2e6, 1.0, 1.5) for i in ("1", "2", "3")]
     html = transfers_page(settled(rows), title="Made")
     assert "In the individual risk pool no money moves between 3 issuers." in html
 
 
-def test_many_pools_have_one_chart_and_closed_tables(undrawn):
+def test_many_pools_have_one_chart_and_closed_tables(undrawn_charts):
     rows = [(f"pool {n}", *row[1:]) for n in range(9) for row in ROWS[4:]]
     html = transfers_page(settled(rows), title="Made")
     assert html.count("<svg") == 2
@@ -347,7 +339,8 @@ window.addEventListener('load', () => {
 </script>"""
 
 
-@pytest.mark.parametrize("width", [820, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [820, 500])
 def test_page_opens_in_a_browser(page, tmp_path, width):
     if CHROMIUM is None:
         pytest.skip("no chromium here (Debian: apt-get install chromium)")
@@ -436,6 +429,7 @@ def test_a_changed_figure_goes_through_the_workbook(tmp_path):
     assert found == pytest.approx(expected, abs=0.0049)
 
 
+@pytest.mark.slow
 def test_sheets_stand_in_order_of_work(market, tmp_path):
     path = tmp_path / "t.xlsx"
     write_workbook(path, market, title="Made", notes=["=1+1"])

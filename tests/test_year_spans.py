@@ -6,8 +6,9 @@ import tomlkit
 
 import data_specs
 from data_specs._contract import contract_from_entry
+from data_specs._registry import rows, rows_in_force
 from data_specs._years import years_held
-from data_specs.errors import TableMissing, TableRefused
+from data_specs.errors import SettingRefused, TableMissing, TableRefused
 
 NAME = "fees/broker_fees"
 COLUMNS = [
@@ -54,6 +55,20 @@ def test_a_year_finds_the_rows_that_hold(folder):
                 fees(year=year)
         with pytest.raises(TableMissing, match="no row for state 'VT'"):
             fees(year=2020, state="VT")
+
+
+def test_a_year_without_rows_may_be_asked_for(folder):
+    with data_specs.use(folder()):
+        assert rows_in_force(NAME, 2016)["fee"].to_list() == [1.5, 3.0]
+        assert rows_in_force(NAME, 2016).equals(rows(NAME, year=2016))
+        for year in (2013, -(10**30), 10**30):
+            assert rows_in_force(NAME, year).height == 0
+        assert rows_in_force(NAME, 2013).schema == rows(NAME).schema
+        for year in (True, "2016", 2016.0, None):
+            with pytest.raises(SettingRefused, match="`year` is a whole number"):
+                rows_in_force(NAME, year)
+    with pytest.raises(TableMissing, match="no table is called"):
+        rows_in_force(NAME, 2016)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +140,7 @@ def test_an_overlay_replaces_the_whole_table(tmp_path):
     assert data_specs.table("rating/family_tiers").equals(tiers)
 
 
+@pytest.mark.slow
 def test_the_way_in_records_the_years(folder):
     source = folder()
     added = [data_specs.add_tables(source, family="fees", to=source / "store")[0] for _ in range(2)]

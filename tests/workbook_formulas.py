@@ -102,15 +102,37 @@ def _worked_out(book, sheet, formula, known):
         if last_row is None:
             values.append(evaluate(book, where, letters + row, known))
         else:
-            assert letters == last_letters
+            columns = range(_position(letters), _position(last_letters) + 1)
             rows = range(int(row), int(last_row) + 1)
-            values.append([evaluate(book, where, f"{letters}{r}", known) for r in rows])
+            values.append([evaluate(book, where, f"{_letters(c)}{r}", known) for c in columns for r in rows])
         return f"v[{len(values) - 1}]"
 
-    # A blank cell counts as zero where a number is wanted.
-    text = REFERENCE.sub(put, formula)
+    def count(match):
+        REFERENCE.sub(put, match[1])
+        cells = [c for value in values for c in (value if isinstance(value, list) else [value])]
+        values.clear()
+        return str(len(_numbers(cells)))
+
+    # A blank cell counts as zero where a number is wanted, and not at all where numbers are counted.
+    text = REFERENCE.sub(put, re.sub(r"COUNT\(([^()]*)\)", count, formula))
+    text = re.sub(r"(?<![<>=])=", "==", text)
     numbers = [0.0 if v is None else v for v in values]
     return eval(text, {"__builtins__": {}, "v": numbers, **FUNCTIONS})  # our own formulas only
+
+
+def _position(letters):
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number
+
+
+def _letters(position):
+    letters = ""
+    while position:
+        position, rest = divmod(position - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
 
 
 def _arguments(text):
@@ -140,6 +162,8 @@ def _round(number, digits):
 
 
 FUNCTIONS = {
+    "N": lambda cell: cell if isinstance(cell, float) else 0.0,
+    "OR": lambda *tests: any(tests),
     "SUM": lambda cells: math.fsum(_numbers(cells)),
     "SUMIF": _sum_if,
     "SUMPRODUCT": lambda a, b: math.fsum(

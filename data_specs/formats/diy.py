@@ -13,7 +13,7 @@ from data_specs.errors import InputRefused
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DiyTables", "is_diy_folder", "read_diy"]
+__all__ = ["DiyTables", "diy_files", "is_diy_folder", "read_diy"]
 
 _STEMS = {
     "person": ("person",),
@@ -95,7 +95,14 @@ def _table_of(stem: str) -> str | None:
     return next((table for table, stems in _STEMS.items() if low in stems), None)
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def diy_files(folder: Path) -> dict[str, Path]:
+    """Return the file of each table of the DIY layout that a folder holds.
+
+    Raises
+    ------
+    InputRefused
+        Two files hold the same table.
+    """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         table = _table_of(path.stem) if path.suffix.lower() in (".csv", ".parquet") else None
@@ -113,7 +120,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def is_diy_folder(folder: Path) -> bool:
     """Return whether a folder holds a person file of the DIY layout."""
-    return folder.is_dir() and "person" in _files(folder)
+    return folder.is_dir() and "person" in diy_files(folder)
 
 
 def read_diy(folder: str | PathLike[str]) -> DiyTables:
@@ -135,7 +142,7 @@ def read_diy(folder: str | PathLike[str]) -> DiyTables:
     path = Path(folder)
     if not path.is_dir():
         raise InputRefused("the folder does not exist", where=str(path), remedy="check the path")
-    files = _files(path)
+    files = diy_files(path)
     _need_tables(files, str(path))
     return DiyTables(**{table: _read(file, table) for table, file in files.items()})
 

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-__all__ = ["InputTables", "is_diy_folder", "read_folder", "table_files"]
+__all__ = [
+    "InputTables",
+    "complete_spans",
+    "is_diy_folder",
+    "read_cells",
+    "read_folder",
+    "read_table_file",
+    "table_files",
+    "unreadable",
+]
 
 _STEMS = {
     "enrollees": ("enrollees",),
@@ -143,8 +152,8 @@ def read_folder(
         if table in files:
             if on_table is not None:
                 on_table(table)
-            frames[table] = _read(files[table], table)
-    frames["spans"] = _complete_spans(frames["spans"], frames.get("plans"), files, benefit_year)
+            frames[table] = read_table_file(files[table], table)
+    frames["spans"] = complete_spans(frames["spans"], frames.get("plans"), files, benefit_year)
     return InputTables(
         enrollees=frames["enrollees"],
         spans=frames["spans"],
@@ -198,7 +207,25 @@ def _file_missing(folder: Path, table: str, not_read: tuple[str, ...]) -> InputR
     )
 
 
-def _read(path: Path, table: str) -> pl.DataFrame:
+def read_table_file(path: Path, table: str) -> pl.DataFrame:
+    """Return one table of the folder layout from its file, with our column names; cells of CSV files are text.
+
+    Raises
+    ------
+    InputRefused
+        The file cannot be read as a table, or a required column is missing.
+    """
+    return _with_our_names(read_cells(path), path, table)
+
+
+def read_cells(path: Path) -> pl.DataFrame:
+    """Return the rows of a CSV or Parquet file under the names that the file has; cells of CSV files are text.
+
+    Raises
+    ------
+    InputRefused
+        The file cannot be read as a table.
+    """
     import polars as pl
 
     try:
@@ -207,19 +234,17 @@ def _read(path: Path, table: str) -> pl.DataFrame:
         if not start:
             raise InputRefused("the file is empty", where=str(path), rule="FILE-002", remedy="add the header and rows")
         if path.suffix.lower() == ".parquet":
-            frame = pl.read_parquet(path)
-        elif b"\0" in start:
+            return pl.read_parquet(path)
+        if b"\0" in start:
             raise _not_utf8(path, "the file holds NUL bytes")
-        else:
-            frame = pl.read_csv(path, infer_schema=False)
+        return pl.read_csv(path, infer_schema=False)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise InputRefused(
             f"the file cannot be read: {reason}", where=str(path), remedy="check the file and its permissions"
         ) from None
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise _unreadable(path, type(error).__name__) from None
-    return _with_our_names(frame, path, table)
+        raise unreadable(path, type(error).__name__) from None
 
 
 def _not_utf8(path: Path, what: str, row: int | None = None) -> InputRefused:
@@ -231,7 +256,7 @@ def _not_utf8(path: Path, what: str, row: int | None = None) -> InputRefused:
     )
 
 
-def _unreadable(path: Path, kind: str) -> InputRefused:
+def unreadable(path: Path, kind: str) -> InputRefused:
     """Return why a file is no table, with the line where that shows; never with the content of a line."""
     if path.suffix.lower() == ".parquet":
         return InputRefused(
@@ -306,7 +331,7 @@ def _with_our_names(frame: pl.DataFrame, path: Path, table: str) -> pl.DataFrame
     return frame
 
 
-def _complete_spans(
+def complete_spans(
     spans: pl.DataFrame, plans: pl.DataFrame | None, files: dict[str, Path], benefit_year: int | None
 ) -> pl.DataFrame:
     """Return spans with csr_variant and metal_level: blank variants are read from the plan id, metals from plans."""

@@ -35,9 +35,10 @@ def demo_command(
     """Score a made-up market, settle it between its issuers and draw two pages.
 
     Leaves a folder with the inputs, the scores, some of them taken apart, the transfers, also under other mixes of
-    enrollees, the findings, a workbook, summary.html and transfers.html.
+    enrollees, the findings, a workbook, summary.html and transfers.html, and rates that can be quoted.
     """
     from data_specs._manifest import publishing, writing
+    from poolwise.cli._demo_rates import write_rates
     from poolwise.cli._screen import json_document, progress, screen
 
     with progress(8) as begin, publishing(out) as staging, writing(out):
@@ -50,9 +51,10 @@ def demo_command(
         scored.write(staging, "parquet")
         (staging / _TRANSFERS).mkdir()
         settled.write(staging / _TRANSFERS, "parquet")
+        used = write_rates(market, staging, _STATE, _BENEFIT_YEAR)
         begin("drawing")
         pages = _drawn(scored, settled, market, staging)
-        _describe(scored, settled, {"enrollees": enrollees, "seed": seed}, files, staging)
+        _describe(scored, settled, {"enrollees": enrollees, "seed": seed}, files, used, staging)
     places = [out / page for page in pages]
     if as_json:
         place = {"out": str(out), "pages": [str(p) for p in places]}
@@ -139,7 +141,12 @@ def _drawn(scored: Outcome, settled: SettlementOutcome, market: dict[str, pl.Dat
 
 
 def _describe(
-    scored: Outcome, settled: SettlementOutcome, options: dict[str, Any], files: dict[str, Path], folder: Path
+    scored: Outcome,
+    settled: SettlementOutcome,
+    options: dict[str, Any],
+    files: dict[str, Path],
+    tables: list[str],
+    folder: Path,
 ) -> None:
     import polars as pl
 
@@ -152,7 +159,7 @@ def _describe(
         benefit_year=_BENEFIT_YEAR,
         settings=result.settings | settlement.settings_by_name(),
         inputs=files,
-        tables=sorted({*result.tables, *settlement.tables}),
+        tables=sorted({*result.tables, *settlement.tables, *tables}),
         counts=pl.concat([result.counts, settled.counts]).unique("table", keep="first", maintain_order=True),
         findings=pl.concat([result.findings, settled.findings]).unique(["rule_id", "table"], maintain_order=True),
         uncertain=pl.concat([result.uncertain, settled.uncertain], how="diagonal"),
@@ -165,6 +172,7 @@ def _show(
 ) -> None:
     import polars as pl
 
+    from poolwise.cli._demo_rates import HOUSEHOLD
     from poolwise.cli._results import show_explanation
 
     scored.show(console)
@@ -178,5 +186,6 @@ def _show(
     typer.echo(f"Results: {out}")
     typer.echo(f"Again:   poolwise score {out / 'inputs'} --benefit-year {_BENEFIT_YEAR} --explain --out scored")
     typer.echo(f"         poolwise transfers {out} --benefit-year {_BENEFIT_YEAR}{asked}")
+    typer.echo(f"         poolwise quote {out} --plan-year {_BENEFIT_YEAR} {HOUSEHOLD}")
     for page in pages:
         typer.echo(f"Page:    {page}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from riskadjust import Scores
 
-__all__ = ["Outcome", "show_explanation"]
+__all__ = ["Outcome", "show_counts", "show_explanation", "show_findings", "write_table"]
 
 _LISTS = ("hccs", "rxcs", "variables")
 _MOST_CODES = 6
@@ -77,15 +77,15 @@ class Outcome:
 
     def write(self, folder: Path, form: str) -> None:
         """Write the tables of the run into a folder; `form` (parquet, csv) is that of scores and explanation."""
-        _write(self.scores, folder / f"scores.{form}")
+        write_table(self.scores, folder / f"scores.{form}")
         if self.explanation is not None:
-            _write(self.explanation, folder / f"explanation.{form}")
-        _write(self.result.findings, folder / "findings.csv")
-        _write(self.counts, folder / "counts.csv")
-        _write(self.summary, folder / "summary.csv")
+            write_table(self.explanation, folder / f"explanation.{form}")
+        write_table(self.result.findings, folder / "findings.csv")
+        write_table(self.counts, folder / "counts.csv")
+        write_table(self.summary, folder / "summary.csv")
         for table, rows in self.result.rejected.items():
             if rows.height:
-                _write(rows, folder / f"rejected_{table}.csv")
+                write_table(rows, folder / f"rejected_{table}.csv")
 
     def document(self) -> dict[str, Any]:
         """Return the run as one JSON document, without the scores of people that were not asked for by name."""
@@ -107,14 +107,15 @@ class Outcome:
     def show(self, console: Console) -> None:
         """Show the run to a person."""
         _show_summary(console, self)
-        _show_counts(console, self.counts)
-        _show_findings(console, self.result.findings)
+        show_counts(console, self.counts)
+        show_findings(console, self.result.findings)
         _show_uncertain(console, self.result.uncertain)
         for note in self.notes:
             console.print(f"Note: {note}")
 
 
-def _write(frame: pl.DataFrame, path: Path) -> None:
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table as Parquet or CSV, as the ending of the path says; lists become text in CSV."""
     if path.suffix == ".parquet":
         frame.write_parquet(path, compression="zstd")
         return
@@ -162,13 +163,15 @@ def _number(value: float | None, form: str) -> str:
     return "none" if value is None else format(value, form)
 
 
-def _show_counts(console: Console, counts: pl.DataFrame) -> None:
+def show_counts(console: Console, counts: pl.DataFrame) -> None:
+    """Show how many rows of each table were read, accepted and rejected."""
     columns = [("table", "left"), ("input", "right"), ("accepted", "right"), ("rejected", "right")]
     rows = [[name, *(f"{n:,}" for n in numbers)] for name, *numbers in counts.rows()]
     show_table(console, "Rows", columns, rows)
 
 
-def _show_findings(console: Console, findings: pl.DataFrame) -> None:
+def show_findings(console: Console, findings: pl.DataFrame) -> None:
+    """Show the rules that fired, errors first to the eye."""
     if findings.height == 0:
         console.print("No findings.")
         return

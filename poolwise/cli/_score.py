@@ -237,7 +237,7 @@ def _score_diy(job: Job, begin: Callable[[str], None]) -> Scored:
         known = set(result.scores["enrollee_id"].to_list())
         chosen = [i for i in job.enrollee_ids if i in known] if job.enrollee_ids else None
         explanation = explain_diy(tables, benefit_year=job.benefit_year, enrollee_ids=chosen, settings=job.settings)
-    files = {path.stem: path for path in diy._files(job.folder).values()}
+    files = {path.stem: path for path in diy.diy_files(job.folder).values()}
     sexes = tables.person.select(pl.col("ENROLID").alias("enrollee_id"), pl.col("SEX").alias("sex"))
     notes = [] if tables.ndc is not None or tables.hcpcs is not None else [_no_drugs("NDC or HCPCS")]
     return Scored(result, files, explanation, sexes, notes)

@@ -124,7 +124,7 @@ def read_inputs(folder: Path, *, benefit_year: int, on_table: Callable[[str], No
             on_table(table)
         frames[table] = read_table(files[table], table)
     if "spans" in frames:
-        frames["spans"] = tables._complete_spans(frames["spans"], frames["plans"], files, benefit_year)
+        frames["spans"] = tables.complete_spans(frames["spans"], frames["plans"], files, benefit_year)
     return TransferInputs(frames, {t: files[t] for t in frames}, notes)
 
 
@@ -218,7 +218,7 @@ def read_table(path: Path, table: str) -> pl.DataFrame:
         The file cannot be read as a table, a column stands twice, or a cell that should hold a number does not.
     """
     is_known = table in ("enrollees", "spans", "plans")
-    frame = tables._read(path, table) if is_known else _renamed(_read(path), path)
+    frame = tables.read_table_file(path, table) if is_known else _renamed(_read(path), path)
     return frame if path.suffix.lower() == ".parquet" else _typed(frame, table, path)
 
 
@@ -234,7 +234,7 @@ def _read(path: Path) -> pl.DataFrame:
         remedy = "check the file and its permissions"
         raise InputRefused(f"the file cannot be read: {reason}", where=str(path), remedy=remedy) from None
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise tables._unreadable(path, type(error).__name__) from None
+        raise tables.unreadable(path, type(error).__name__) from None
 
 
 def _renamed(frame: pl.DataFrame, path: Path) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 
 from data_specs.errors import ExtraMissing, OutputRefused
 from poolwise.cli._faults import FINDINGS, FINE
-from poolwise.cli._results import _show_counts, _show_findings, _write
+from poolwise.cli._results import show_counts, show_findings, write_table
 from poolwise.cli._screen import show_table
 from poolwise.report._transfer_figures import PoolFigures, dollars, mix_table, pool_figures
 
@@ -66,12 +66,12 @@ class SettlementOutcome:
     def write(self, folder: Path, form: str) -> None:
         """Write the tables into a folder; `form` (parquet, csv) is that of the results."""
         for name, frame in self.frames().items():
-            _write(frame, folder / f"{name}.{form}")
+            write_table(frame, folder / f"{name}.{form}")
         for name in ("findings", "counts", "settings", "uncertain"):
-            _write(getattr(self, name), folder / f"{name}.csv")
+            write_table(getattr(self, name), folder / f"{name}.csv")
         for table, rows in self.settlement.rejected.items():
             if rows.height:
-                _write(rows, folder / f"rejected_{table}.csv")
+                write_table(rows, folder / f"rejected_{table}.csv")
 
     def draw(
         self, folder: Path, title: str, *, notes: Sequence[str] = (), links: Mapping[str, str] | None = None
@@ -129,8 +129,8 @@ class SettlementOutcome:
         for pool in self.pools if len(self.pools) <= _MOST_POOLS else ():
             _show_mixes(console, self.settlement, pool)
         if not is_brief:
-            _show_counts(console, self.counts)
-        _show_findings(console, self.findings)
+            show_counts(console, self.counts)
+        show_findings(console, self.findings)
         if not is_brief:
             _show_uncertain(console, self.uncertain)
             _show_settings(console, self.settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -302,8 +302,8 @@ def _shared_out(job: Job, *, has_plan_rows: bool, has_claims: bool) -> _Shares:
     from riskadjust import PlanRiskSettings
     from riskadjust._mix_settings import MixSettings
 
-    of_plan_risk = {f.name for f in fields(PlanRiskSettings)}
-    of_mix = {f.name for f in fields(MixSettings)} if job.mixes else set()
+    of_plan_risk = set(PlanRiskSettings.names())
+    of_mix = set(MixSettings.names()) if job.mixes else set()
     both = {"month_rule", "gcf_decimals"}
     if has_plan_rows and (idle := sorted(job.settings.keys() & (of_plan_risk - both))):
         raise SettingRefused(
@@ -335,9 +335,9 @@ def _high_cost(
     job: Job, inputs: TransferInputs, claims: pl.DataFrame, result: Transfers, settings: dict[str, Any]
 ) -> HighCostRiskPool | None:
     """Return the high-cost risk pools as if these issuers were the nation; None for a year that had none."""
-    from riskadjust import high_cost_risk_pool
+    from riskadjust._high_cost import high_cost_risk_pool, is_held
 
-    if not _has_pool(job.benefit_year) and "hcrp_threshold" not in settings:
+    if not is_held(job.benefit_year) and "hcrp_threshold" not in settings:
         inputs.notes.append(f"no high-cost risk pool is held for benefit year {job.benefit_year}: claims were not used")
         return None
     unknown = result.issuers["premium"].null_count()
@@ -351,21 +351,6 @@ def _high_cost(
         )
     placed = _placed(claims, result, inputs)
     return high_cost_risk_pool(placed, result.issuers, benefit_year=job.benefit_year, settings=settings)
-
-
-def _has_pool(benefit_year: int) -> bool:
-    """Return whether parameters of the high-cost risk pool are held for a year."""
-    import polars as pl
-
-    from data_specs import table
-
-    last = pl.col("last_benefit_year")
-    own = table("transfers/program_parameters").filter(
-        pl.col("parameter") == "hcrp_threshold",
-        pl.col("first_benefit_year") <= benefit_year,
-        last.is_null() | (last >= benefit_year),
-    )
-    return own.height > 0
 
 
 def _placed(claims: pl.DataFrame, result: Transfers, inputs: TransferInputs) -> pl.DataFrame:

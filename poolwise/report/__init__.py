@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poolwise.report._page import summary_page
+    from poolwise.report._quote_page import quote_page
+    from poolwise.report._quotes_page import quotes_page
     from poolwise.report._settlement import Settlement
     from poolwise.report._transfer_page import transfers_page
     from poolwise.report._workbook import write_workbook
 
-__all__ = ["Settlement", "summary_page", "transfers_page", "write_workbook"]
+__all__ = ["Settlement", "quote_page", "quotes_page", "summary_page", "transfers_page", "write_workbook"]
 
 _HOMES = {
     "Settlement": "poolwise.report._settlement",
+    "quote_page": "poolwise.report._quote_page",
+    "quotes_page": "poolwise.report._quotes_page",
     "summary_page": "poolwise.report._page",
     "transfers_page": "poolwise.report._transfer_page",
     "write_workbook": "poolwise.report._workbook",

@@ -10,10 +10,10 @@ from data_specs.errors import ExtraMissing
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Chart", "age_chart", "score_chart"]
+__all__ = ["Chart", "age_chart", "in_both_widths", "need_altair", "score_chart"]
 
-_WIDTHS = {"wide": 680, "narrow": 340}
-_INK, _GRID, _BLUE, _ORANGE = "#1f2933", "#e4e7eb", "#2f6690", "#c8553d"
+WIDTHS = {"wide": 680, "narrow": 340}
+INK, BLUE, ORANGE, _GRID = "#1f2933", "#2f6690", "#c8553d", "#e4e7eb"
 _FONT = "Helvetica, Arial, sans-serif"
 
 
@@ -25,7 +25,8 @@ class Chart:
     narrow: str
 
 
-def _altair() -> Any:
+def need_altair() -> Any:
+    """Return the library that charts are described with, or refuse with what to install."""
     try:
         import altair
         import vl_convert  # noqa: F401 - altair draws with it
@@ -38,7 +39,7 @@ def _altair() -> Any:
 
 def score_chart(shares: pl.DataFrame) -> Chart:
     """Return a bar for each band of scores: columns band, share (0 to 1, null where it is not shown)."""
-    alt = _altair()
+    alt = need_altair()
     bands = shares["band"].to_list()
     # An axis of its own for three rows of figures would say less than the figure at each bar.
     rows = [{"band": b, "share": s, "text": _percent(s)} for b, s in shares.select("band", "share").rows()]
@@ -47,22 +48,22 @@ def score_chart(shares: pl.DataFrame) -> Chart:
         base = alt.Chart(alt.Data(values=rows)).encode(
             y=alt.Y("band:N", sort=bands, title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8)),
         )
-        bars = base.mark_bar(color=_BLUE, height={"band": 0.72}).encode(
+        bars = base.mark_bar(color=BLUE, height={"band": 0.72}).encode(
             x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, _top(shares["share"])]))
         )
-        text = base.mark_text(align="left", dx=5, color=_INK).encode(x="share:Q", text="text:N")
+        text = base.mark_text(align="left", dx=5, color=INK).encode(x="share:Q", text="text:N")
         hidden = base.transform_filter("datum.share === null")
         hidden = hidden.mark_text(align="left", dx=5, color="#7b8794").encode(
             x=alt.datum(0), text=alt.value("not shown")
         )
         return (bars + text + hidden).properties(width=width - 110, height=24 * len(bands))
 
-    return _both(draw)
+    return in_both_widths(draw)
 
 
 def age_chart(means: pl.DataFrame, bands: list[str]) -> Chart:
     """Return a line for each sex over the age bands: columns band, sex, mean_risk_score."""
-    alt = _altair()
+    alt = need_altair()
     names = {"F": "women and girls", "M": "men and boys"}
     rows = [
         {"band": b, "sex": names[s], "mean": m} for b, s, m in means.select("band", "sex", "mean_risk_score").rows()
@@ -71,10 +72,10 @@ def age_chart(means: pl.DataFrame, bands: list[str]) -> Chart:
     def draw(width: int) -> Any:
         sex = alt.Color(
             "sex:N",
-            scale=alt.Scale(domain=list(names.values()), range=[_ORANGE, _BLUE]),
+            scale=alt.Scale(domain=list(names.values()), range=[ORANGE, BLUE]),
             legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, labelLimit=0),
         )
-        ages = alt.Axis(labelAngle=0 if width == _WIDTHS["wide"] else -45, ticks=False)
+        ages = alt.Axis(labelAngle=0 if width == WIDTHS["wide"] else -45, ticks=False)
         base = alt.Chart(alt.Data(values=rows)).encode(
             x=alt.X("band:N", scale=alt.Scale(domain=bands), title="age on the last enrolled day", axis=ages),
             y=alt.Y("mean:Q", title="mean risk score", axis=alt.Axis(tickCount=5, domain=False, ticks=False)),
@@ -84,7 +85,7 @@ def age_chart(means: pl.DataFrame, bands: list[str]) -> Chart:
         points = base.mark_point(filled=True, size=46, opacity=1)
         return (lines + points).properties(width=width - 60, height=230)
 
-    return _both(draw)
+    return in_both_widths(draw)
 
 
 def _percent(share: float | None) -> str:
@@ -99,8 +100,9 @@ def _top(shares: pl.Series) -> float:
     return 1.15 * most if isinstance(most, float) and most > 0 else 1.0
 
 
-def _both(draw: Any) -> Chart:
-    return Chart(**{name: _svg(draw(width)) for name, width in _WIDTHS.items()})
+def in_both_widths(draw: Any) -> Chart:
+    """Return the chart that a function draws for a width in pixels."""
+    return Chart(**{name: _svg(draw(width)) for name, width in WIDTHS.items()})
 
 
 def _svg(chart: Any) -> str:
@@ -112,18 +114,18 @@ def _svg(chart: Any) -> str:
             labelFontSize=12,
             titleFontSize=12,
             titleFontWeight="normal",
-            labelColor=_INK,
-            titleColor=_INK,
+            labelColor=INK,
+            titleColor=INK,
             gridColor=_GRID,
             domainColor=_GRID,
             labelLimit=0,
         )
-        .configure_legend(labelFont=_FONT, labelFontSize=12, labelColor=_INK)
+        .configure_legend(labelFont=_FONT, labelFontSize=12, labelColor=INK)
         .configure_text(font=_FONT, fontSize=12)
     )
     import vl_convert
 
-    altair = _altair()
+    altair = need_altair()
     # Saving through altair checks every part against a schema first, which takes longer than the drawing.
     version = "_".join(altair.SCHEMA_VERSION.split(".")[:2])
     svg: str = vl_convert.vegalite_to_svg(styled.to_dict(validate=False), vl_version=version)

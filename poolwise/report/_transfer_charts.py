@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from poolwise.report._charts import _BLUE, _INK, _ORANGE, _WIDTHS, Chart, _altair, _both
+from poolwise.report._charts import BLUE, INK, ORANGE, WIDTHS, Chart, in_both_widths, need_altair
 
 __all__ = ["MOST_MIXES", "Bar", "MixPoint", "mixes_chart", "short_dollars", "transfers_chart"]
 
@@ -56,7 +56,7 @@ def short_dollars(dollars: float) -> str:
 
 def transfers_chart(bars: Sequence[Bar]) -> Chart:
     """Return a bar for each issuer, receiving to the right and paying to the left, in the order given."""
-    alt = _altair()
+    alt = need_altair()
 
     def draw(width: int) -> Any:
         names = _labels([b.issuer for b in bars], width)
@@ -69,25 +69,25 @@ def transfers_chart(bars: Sequence[Bar]) -> Chart:
             y=_issuers(alt, names),
             x=alt.X("dollars:Q", axis=None, scale=_scale(alt, [b.dollars for b in bars], _LABEL / plot)),
         )
-        color = alt.condition("datum.dollars < 0", alt.value(_ORANGE), alt.value(_BLUE))
+        color = alt.condition("datum.dollars < 0", alt.value(ORANGE), alt.value(BLUE))
         marks = base.mark_bar(height={"band": 0.68}).encode(color=color)
-        received = base.transform_filter("datum.dollars >= 0").mark_text(align="left", dx=5, color=_INK)
-        paid = base.transform_filter("datum.dollars < 0").mark_text(align="right", dx=-5, color=_INK)
+        received = base.transform_filter("datum.dollars >= 0").mark_text(align="left", dx=5, color=INK)
+        paid = base.transform_filter("datum.dollars < 0").mark_text(align="right", dx=-5, color=INK)
         zero = alt.Chart(alt.Data(values=[{}])).mark_rule(color=_SOFT).encode(x=alt.XDatum(0, axis=None))
         layers = marks + zero + received.encode(text="text:N") + paid.encode(text="text:N")
         return layers.properties(width=plot, height=_ROW * len(rows))
 
-    return _both(draw)
+    return in_both_widths(draw)
 
 
 def mixes_chart(base: Sequence[Bar], points: Sequence[MixPoint]) -> Chart:
     """Return the base as a pale bar for each issuer and a mark for each mix; at most six mixes are told apart."""
-    alt = _altair()
+    alt = need_altair()
     mixes = list(dict.fromkeys(p.mix for p in points))[:MOST_MIXES]
     drawn = [p for p in points if p.mix in mixes]
 
     def draw(width: int) -> Any:
-        narrow = width == _WIDTHS["narrow"]
+        narrow = width == WIDTHS["narrow"]
         names = _labels([b.issuer for b in base], width)
         label = dict(zip((b.issuer for b in base), names, strict=True))
         bars = [{"issuer": label[b.issuer], "dollars": b.dollars} for b in base]
@@ -111,7 +111,7 @@ def mixes_chart(base: Sequence[Bar], points: Sequence[MixPoint]) -> Chart:
         )
         return (pale + zero + dots).properties(width=width - _margin(names), height=_ROW * len(bars))
 
-    return _both(draw)
+    return in_both_widths(draw)
 
 
 def _issuers(alt: Any, names: list[str]) -> Any:
@@ -130,7 +130,7 @@ def _scale(alt: Any, dollars: Sequence[float], room: float) -> Any:
 
 def _labels(issuers: Sequence[str], width: int) -> list[str]:
     """Return names short enough for the axis, no two alike: rows of one name would be drawn over each other."""
-    most = 14 if width == _WIDTHS["narrow"] else 24
+    most = 14 if width == WIDTHS["narrow"] else 24
     labels: list[str] = []
     for name in issuers:
         short = name if len(name) <= most else name[: most - 1] + "…"

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from poolwise.report import _transfer_charts as charts
-from poolwise.report._charts import Chart
-from poolwise.report._charts import _altair as need_charts
+from poolwise.report._charts import Chart, need_altair
 from poolwise.report._page_parts import HIDDEN, count_lines, finding_lines, need_templates, render, source_lines
 from poolwise.report._suppression import SMALLEST_SHOWN
 from poolwise.report._transfer_figures import (
@@ -58,7 +57,7 @@ def transfers_page(
         When the packages of the extra ``reports`` are not installed.
     """
     need_templates()
-    need_charts()
+    need_altair()
     result = settlement.transfers
     pools = pool_figures(result)
     shown = [p for p in pools if not is_too_small(p)]
