@@ -520,7 +520,7 @@ def test_bad_months_are_set_aside(change, rule, rows):
         ("SUB-013", 12 - rows),
     ]
     assert result.refused["returns"]["rule_id"].to_list() == ["SUB-013"]
-    assert result.households.is_empty() and result.months.is_empty() and result.notices.is_empty()
+    assert all(frame.is_empty() for frame in (result.households, result.months, result.notices))
 
 
 def test_years_and_columns():

@@ -221,7 +221,7 @@ def refuse_unquoted(
 
 
 def medicaid_note(asked: Asked, state: str, plan_year: int) -> list[str]:
-    """Return a line where adults of the household have Medicaid by their income, and so no credit; nothing otherwise."""
+    """Return a line where adults of the household have Medicaid by their income, and so no credit; else nothing."""
     import polars as pl
 
     from data_specs.errors import NotYetPublished, TableMissing
@@ -243,6 +243,6 @@ def medicaid_note(asked: Asked, state: str, plan_year: int) -> list[str]:
         return []
     limit = found["medicaid_limit_pct"][0]
     return [
-        f"at this income adults in {state} have Medicaid (up to {limit} percent of the poverty line), and so no credit: "
-        "say no-credit for those who do (rating.medicaid_outcome)"
+        f"at this income adults in {state} have Medicaid (up to {limit:g} percent of the poverty line), and so no "
+        "credit: say no-credit for those who do (rating.medicaid_outcome)"
     ]
