@@ -34,7 +34,7 @@ SOURCES = pyproject.toml setup.py MANIFEST.in \
 
 help:
 	@echo "make demo        score a synthetic market and leave a results folder with a summary page"
-	@echo "make test        the default tests, against an installed copy (a minute or two)"
+	@echo "make test        the default tests, against an installed copy (a minute)"
 	@echo "make test-slow   the long tests, and the cases that the default run leaves out"
 	@echo "make test-debug  the default tests on kernels that check every index"
 	@echo "make lint        ruff: rules and layout             make format    let ruff lay out the code"
@@ -82,7 +82,7 @@ test-slow: .venv/.needs-dev .venv/.installed
 test-debug: .venv/.needs-dev
 	@rm -f .venv/.installed
 	@POOLWISE_DEBUG_KERNELS=1 $(IN_VENV) project
-	@$(PYTEST) $(ARGS)
+	@$(ONE_THREAD) $(PYTEST) $(ARGS)
 
 lint: .venv/.needs-dev
 	@$(BIN)/ruff check .

@@ -75,7 +75,7 @@ def add_tables(folder: str | os.PathLike[str], *, family: str, to: str | os.Path
     _check_references(texts)
     done = [catalog.store(contract, text) for contract, text, _ in texts]
     catalog.write()
-    _registry.forget_files()
+    _registry.forget_files(target)
     return done
 
 

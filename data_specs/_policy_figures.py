@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_specs import _registry
+from data_specs._remembered import remembered
 from data_specs.errors import TableMissing, TableRefused
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ def rating_rules() -> RatingRules:
     >>> rating_rules().child_below_age, rating_rules().most_children
     (21, 3)
     """
-    frame = _registry.rows("rating/rating_rules")
+    return _rules_of((_registry.rows("rating/rating_rules"),))
+
+
+@remembered
+def _rules_of(tables: tuple[pl.DataFrame]) -> RatingRules:
+    (frame,) = tables
     found: dict[str, int] = {}
     uncertain = set()
     for field, rule in _RULE_NAMES.items():
@@ -142,6 +148,12 @@ def age_curve(state: str, market: str, year: int) -> AgeCurve:
     ('FED_2018', [765000, 1000000, 3000000, 3000000])
     """
     assigned = _registry.rows("rating/age_curve_assignment", year=year)
+    return _curve_of((assigned, _registry.rows("rating/age_curves")), state, market, year)
+
+
+@remembered
+def _curve_of(tables: tuple[pl.DataFrame, pl.DataFrame], state: str, market: str, year: int) -> AgeCurve:
+    assigned, frame = tables
     assigned = assigned.filter((assigned["state"] == state) & (assigned["market"] == market))
     if assigned.height == 0:
         raise TableMissing(
@@ -150,7 +162,6 @@ def age_curve(state: str, market: str, year: int) -> AgeCurve:
             remedy="choose a state, market and year of the table, or supply the rows",
         )
     curve_id = assigned["curve_id"][0]
-    frame = _registry.rows("rating/age_curves")
     frame = frame.filter(frame["curve_id"] == curve_id).sort("age", "_row")
     if frame["age"].to_list() != list(range(frame.height)) or frame.height == 0:
         raise TableRefused(
@@ -160,7 +171,7 @@ def age_curve(state: str, market: str, year: int) -> AgeCurve:
             remedy="add the missing ages",
         )
     marks = {assigned["verification"][0], *frame["verification"].to_list()}
-    return AgeCurve(curve_id, np.array(_millionths(frame, "factor"), np.int64), "uncertain" in marks)
+    return AgeCurve(curve_id, _fixed(_millionths(frame, "factor")), "uncertain" in marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +208,17 @@ def family_tiers(state: str, market: str, year: int) -> FamilyTiers | None:
     >>> family_tiers("TX", "individual", 2025) is None
     True
     """
-    frame = _registry.rows_in_force("rating/family_tiers", year)
+    return _tiers_of((_registry.rows_in_force("rating/family_tiers", year),), state, market)
+
+
+@remembered
+def _tiers_of(tables: tuple[pl.DataFrame], state: str, market: str) -> FamilyTiers | None:
+    (frame,) = tables
     of_state = frame.filter((frame["state"] == state) & (frame["market"] == market))
     if of_state.height == 0:
         return None
     by_tier = dict(zip(of_state["tier"].to_list(), _millionths(of_state, "multiplier"), strict=True))
-    plain = np.array([by_tier.get(tier, 0) for tier in TIERS], np.int64)
+    plain = _fixed([by_tier.get(tier, 0) for tier in TIERS])
     if "one_adult" not in by_tier:
         raise _refused(of_state, 0, "tier", "the tier of one adult is missing", "further adults are charged as one")
     option = by_tier.get(_TIER_WITH_OPTION)
@@ -210,7 +226,14 @@ def family_tiers(state: str, market: str, year: int) -> FamilyTiers | None:
     if any(p.denominator != 1 for p in products):
         raise _refused(of_state, 0, "multiplier", "a tier with its option needs more decimals", "at most six decimals")
     marks = of_state.filter(of_state["verification"] == "uncertain")["tier"].sort().to_list()
-    return FamilyTiers(plain, np.array([int(p) for p in products], np.int64), option is not None, tuple(marks))
+    return FamilyTiers(plain, _fixed([int(p) for p in products]), option is not None, tuple(marks))
+
+
+def _fixed(numbers: list[int]) -> Integers:
+    # Many calls share it, so that nobody may write into it.
+    array = np.array(numbers, np.int64)
+    array.flags.writeable = False
+    return array
 
 
 def _millionths(frame: pl.DataFrame, column: str) -> list[int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rating._actuarial_value import ActuarialValues, actuarial_value
     from rating._areas import rating_area
     from rating._assistance import Assistance, cost_sharing_variant, medicaid_outcome
+    from rating._av_settings import ActuarialValueSettings
     from rating._benchmark import Benchmarks, second_lowest_cost_silver
     from rating._composite import Composites, composite_premiums
     from rating._credit import Credits, premium_tax_credit
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ActuarialValueSettings",
+    "ActuarialValues",
     "Assistance",
     "BenchmarkSettings",
     "Benchmarks",
@@ -50,6 +54,7 @@ __all__ = [
     "ReconcileSettings",
     "Reconciliations",
     "Shopping",
+    "actuarial_value",
     "check_rates",
     "composite_premiums",
     "cost_sharing_variant",
@@ -69,6 +74,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ActuarialValueSettings": "rating._av_settings",
+    "ActuarialValues": "rating._actuarial_value",
     "Assistance": "rating._assistance",
     "BenchmarkSettings": "rating._subsidy_settings",
     "Benchmarks": "rating._benchmark",
@@ -87,6 +94,7 @@ _HOMES = {
     "ReconcileSettings": "rating._subsidy_settings",
     "Reconciliations": "rating._reconcile",
     "Shopping": "rating._shopping",
+    "actuarial_value": "rating._actuarial_value",
     "check_rates": "rating._rate_check",
     "composite_premiums": "rating._composite",
     "cost_sharing_variant": "rating._assistance",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from riskadjust._bootstrap import Interval, bootstrap_transfers
     from riskadjust._claims import ClaimSettings, Selection, select_claims
+    from riskadjust._corridors import RiskCorridors, risk_corridors
     from riskadjust._diy import DiyTables, read_diy, score_diy
     from riskadjust._estimates import Estimate, estimate_transfers
     from riskadjust._explain import explain, explain_diy
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from riskadjust._plan_risk import PlanRisk, PlanRiskWarning, plan_risk, plan_risk_report
     from riskadjust._plan_risk_settings import PlanRiskSettings
     from riskadjust._published_transfers import published_residuals
+    from riskadjust._reinsurance import Reinsurance, reinsurance
     from riskadjust._score import Scores, score
     from riskadjust._settings import ScoringSettings
     from riskadjust._stream import StreamResult, score_files
@@ -33,6 +35,8 @@ __all__ = [
     "PlanRisk",
     "PlanRiskSettings",
     "PlanRiskWarning",
+    "Reinsurance",
+    "RiskCorridors",
     "Scores",
     "ScoringSettings",
     "Selection",
@@ -52,6 +56,8 @@ __all__ = [
     "plan_risk_report",
     "published_residuals",
     "read_diy",
+    "reinsurance",
+    "risk_corridors",
     "score",
     "score_diy",
     "score_files",
@@ -69,6 +75,8 @@ _HOMES = {
     "PlanRisk": "riskadjust._plan_risk",
     "PlanRiskSettings": "riskadjust._plan_risk_settings",
     "PlanRiskWarning": "riskadjust._plan_risk",
+    "Reinsurance": "riskadjust._reinsurance",
+    "RiskCorridors": "riskadjust._corridors",
     "Scores": "riskadjust._score",
     "ScoringSettings": "riskadjust._settings",
     "Selection": "riskadjust._claims",
@@ -88,6 +96,8 @@ _HOMES = {
     "plan_risk_report": "riskadjust._plan_risk",
     "published_residuals": "riskadjust._published_transfers",
     "read_diy": "riskadjust._diy",
+    "reinsurance": "riskadjust._reinsurance",
+    "risk_corridors": "riskadjust._corridors",
     "score": "riskadjust._score",
     "score_diy": "riskadjust._diy",
     "score_files": "riskadjust._stream",

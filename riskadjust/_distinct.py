@@ -84,7 +84,8 @@ def distinct_texts(texts: pl.Series) -> tuple[pl.Series, np.ndarray]:
 
 def _numbered(views: np.ndarray, buffers: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Number the texts of a chunk; return the row where each appears first."""
-    size = _FIRST_TABLE
+    # Twice as many places as rows, and a power of two; many rows are seldom as many texts.
+    size = min(_FIRST_TABLE, 1 << max(2 * len(numbers), 256).bit_length())
     short = True
     while True:
         first_rows = np.empty(size // 2, np.uint32)

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 __all__ = ["Findings", "rule_texts"]
 
 _QUARANTINE = ("quarantine", "quarantine_orphan")
-RULE_TABLES = ("filing/dq_rules", "hhs_hcc/scoring_rules", "transfers/settlement_rules", "rating/quote_rules")
+RULE_TABLES = (
+    "filing/dq_rules",
+    "hhs_hcc/scoring_rules",
+    "transfers/settlement_rules",
+    "transfers/stabilizer_rules",
+    "rating/quote_rules",
+    "av/design_rules",
+)
 _REFUSING = (*_QUARANTINE, "reject_record", "keep_one", "exclude_from_year")
 
 

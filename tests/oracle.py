@@ -47,24 +47,22 @@ def read_csv(path: Path) -> dict[str, list[dict[str, Any]]]:
     by_year = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
-            by_year[row["benefit_year"]].append(row)
+            by_year[row["benefit_year"]].append({column: cell or None for column, cell in row.items()})
     return by_year
 
 
 def read_parquet(path: Path, benefit_year: int) -> list[dict[str, Any]]:
     """The rows of one benefit year of a Parquet table, every cell as text: numbers as printed, true, false."""
     is_of_year = pl.col("benefit_year").cast(pl.String) == str(benefit_year)
-    return pl.read_parquet(path).filter(is_of_year).cast(pl.String).to_dicts()
+    return pl.read_parquet(path).filter(is_of_year).select(pl.all().cast(pl.String).replace("", None)).to_dicts()
 
 
 def read_rows(folder: Path, name: str, benefit_year: int) -> list[dict[str, str | None]]:
     """All rows of one table for one benefit year, every cell as text; a blank one is None."""
     as_csv = folder / f"{name}.csv"
     if as_csv.exists():
-        rows = read_csv(as_csv).get(str(benefit_year), [])
-    else:
-        rows = read_parquet(folder / f"{name}.parquet", benefit_year)
-    return [{column: cell or None for column, cell in row.items()} for row in rows]
+        return read_csv(as_csv).get(str(benefit_year), [])
+    return read_parquet(folder / f"{name}.parquet", benefit_year)
 
 
 def thousandths(published: str) -> int:

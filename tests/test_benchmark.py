@@ -114,6 +114,7 @@ def test_single_silver_plan():
     assert amount(benchmark(home(), tied, settings=both)) is None
 
 
+@pytest.mark.slow
 def test_no_silver_plan_and_its_proxy():
     rates = one_member({"a": "280"}, metal="bronze")
     result = benchmark(home(), rates)
@@ -431,6 +432,7 @@ def test_published_benchmark_by_age():
     assert (row["source"], row["benchmark_plan_id"], row["silver_plans"]) == ("rating/benchmark_premiums", None, None)
 
 
+@pytest.mark.slow
 def test_areas_that_the_table_lacks_or_numbers_otherwise():
     def reason(state, area, **settings):
         members = family(30, rating_area_id=area).with_columns(state=pl.lit(state))

@@ -210,6 +210,7 @@ def test_the_stream_is_fixed():
     assert times.tolist() == [chosen.count(policy) for policy in range(10)]
 
 
+@pytest.mark.slow
 def test_every_policy_is_equally_likely():
     strata = Strata.of_starts(np.array([0, 50, 57]))
     total = sum(strata.times(3, draw) for draw in range(2000))
@@ -294,6 +295,7 @@ def test_a_sole_issuer_has_exactly_nothing():
     assert found.issuers["sign_change_share"].is_null().all()
 
 
+@pytest.mark.slow
 def test_an_area_without_silver_keeps_its_factor_and_is_told():
     frames = population(6, 40, plans=4, issuers=2, areas=3, metals=("silver", "bronze"))
     found = bootstrap_transfers(**frames, benefit_year=YEAR, seed=1, draws=200)
@@ -301,6 +303,7 @@ def test_an_area_without_silver_keeps_its_factor_and_is_told():
     assert found.draws["transfer"].is_not_null().all()
 
 
+@pytest.mark.slow
 def test_draws_without_a_settlement_are_left_out_and_told():
     """Two policies, one of them without any risk: a quarter of the draws has no risk at all."""
     frames = population(6, 2, plans=2, issuers=2, areas=1, metals=("bronze",))

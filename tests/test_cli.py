@@ -130,6 +130,7 @@ def test_manifest_of_a_run(year, tmp_path):
     assert "hhs_hcc/coefficients" in [t["table"] for t in manifest["tables"]]
 
 
+@pytest.mark.usefixtures("undrawn_charts")
 def test_equal_runs_leave_equal_bytes(year, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     for name in ("one", "other"):
@@ -241,6 +242,7 @@ def test_page_of_a_run(year, tmp_path):
     assert "summary.html" in [o["name"] for o in outputs]
 
 
+@pytest.mark.slow
 def test_earlier_result_is_replaced(year, tmp_path):
     out = tmp_path / "out"
     run("score", year, "--benefit-year", 2025, "--out", out, "--explain")
@@ -277,6 +279,7 @@ def test_diy_folder(diy, tmp_path):
     assert [i["name"] for i in manifest["inputs"]] == ["DIAG.csv", "HCPCS.csv", "NDC.csv", "PERSON.csv"]
 
 
+@pytest.mark.slow
 def test_diy_explained_on_the_screen(diy):
     said = run("score", diy, "--benefit-year", 2025, "--id", "1002").stdout
     assert "0.411" in said
@@ -313,6 +316,7 @@ def test_survey_derived_sample(tmp_path):
 # ------------------------------------------------------------------------------------------------ folders of tables
 
 
+@pytest.mark.slow
 def test_variant_from_the_plan_id_and_metal_from_plans(year, tmp_path):
     lines = [line.split(",") for line in SPANS.splitlines()[1:]]
     for long_id, name in ((lambda p, v: p + v, "sixteen"), (lambda p, v: f"{p}-{v}", "seventeen")):
@@ -478,6 +482,7 @@ def test_year_without_tables_is_refused(year, benefit_year, table):
     assert "2018-2019, 2021-2026" in parts["to do"]
 
 
+@pytest.mark.slow
 def test_proposed_year_is_scored_knowingly_only(year, tmp_path):
     assert "proposed rule" in refused("score", year, "--benefit-year", 2027)["what"]
     for table in ("enrollees", "spans", "diagnoses", "drugs"):
@@ -645,6 +650,7 @@ def test_listed_with_own_tables(tmp_path):
     assert data_specs.catalog()["supplied_by"].unique().to_list() == ["poolwise"]
 
 
+@pytest.mark.slow
 def test_tables_that_contradict_each_other_are_a_finding(tmp_path):
     bands = data_specs.table("hhs_hcc/demographic_bands", year=2025)
     one_table(tmp_path / "own", "demographic_bands", bands.filter(~pl.col("variable").str.contains("35_39")))
@@ -654,6 +660,7 @@ def test_tables_that_contradict_each_other_are_a_finding(tmp_path):
     assert "can be scored with them: 2024" in said
 
 
+@pytest.mark.slow
 def test_years_of_added_tables_are_told_apart(tmp_path):
     is_told = pl.col("benefit_year").is_in([2020, 2027])
     one_table(tmp_path / "own", "csr_factors", data_specs.table("hhs_hcc/csr_factors").filter(is_told))
@@ -683,7 +690,8 @@ def test_bad_table_is_refused_and_nothing_added(tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn_charts")
-def test_demo(tmp_path, request):
+def test_demo(tmp_path, monkeypatch):
+    monkeypatch.setattr("poolwise.cli._demo._filed", lambda *_: None)  # looked at in test_cli_filing
     out = tmp_path / "demo"
     said = run("demo", "--out", out, "--enrollees", 300, "--seed", 5).stdout
     pages = [out / "summary.html", out / "transfers.html"]
@@ -697,8 +705,14 @@ def test_demo(tmp_path, request):
     assert pl.read_parquet(out / "scores.parquet").equals(expected)
     explained = pl.read_parquet(out / "explanation.parquet")["enrollee_id"].n_unique()
     assert 1 <= explained <= 6
-    # What it suggests works.
-    request.getfixturevalue("without_pages")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_pages")
+def test_what_the_demo_suggests_works(tmp_path):
+    out = tmp_path / "demo"
+    run("demo", "--out", out, "--enrollees", 300, "--seed", 5)
+    expected = pl.read_parquet(out / "scores.parquet")
     run("score", out / "inputs", "--benefit-year", 2025, "--out", tmp_path / "again", "--explain")
     assert pl.read_parquet(tmp_path / "again" / "scores.parquet").equals(expected)
     run("transfers", out, "--benefit-year", 2025, "--out", tmp_path / "settled")

@@ -591,6 +591,7 @@ def parts(folder, name="quotes"):
     return pl.concat(pl.read_parquet(p) for p in sorted((folder / name).glob("*.parquet")))
 
 
+@pytest.mark.slow
 def test_batches_give_the_same(rates, mixed, tmp_path):
     run("quote", rates, "--plan-year", 2026, "--households", mixed, *MAP, "--out", tmp_path / "all", code=1)
     batches = ("--batch", "--members", "--out", tmp_path / "batches")
@@ -721,6 +722,7 @@ def demo(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_what_the_demo_suggests_works(demo):
     document = quoted(demo, *HOUSEHOLD.split(), year=2025)
     assert len(document["offers"]) > 20

@@ -208,6 +208,7 @@ def test_scores_and_enrollment(enrolled, tmp_path, expected):
     assert "mix_issuers.parquet" not in names
 
 
+@pytest.mark.slow
 def test_text_files_give_the_same(tmp_path, market, scores, expected):
     folder = tmp_path / "text"
     folder.mkdir()
@@ -330,7 +331,10 @@ def test_settings_go_to_the_step_that_knows_them(enrolled):
 # ------------------------------------------------------------------------------------------------ mixes
 
 
-def test_mixes_of_a_file(enrolled, tmp_path):
+@pytest.mark.parametrize("with_page", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_mixes_of_a_file(enrolled, tmp_path, with_page, request):
+    if not with_page:
+        request.getfixturevalue("without_pages")
     (tmp_path / "mixes.csv").write_text(
         "mix,rule,column,operator,value,action,factor,to_plan_id\n"
         "fewer young,1,age_last,<=,34,scale,0.5,\n"
@@ -347,12 +351,14 @@ def test_mixes_of_a_file(enrolled, tmp_path):
     assert gone["billable_member_months"].to_list() == [0.0]
     assert "fewer young" in said
     assert {"mix_plans.parquet", "mix_pools.parquet", "mix_enrollment.parquet"} <= {p.name for p in out.iterdir()}
-    page = (out / "transfers.html").read_text(encoding="utf-8")
-    assert "Enrollee mixes side by side" in page
-    assert "one leaves" in page
     assert "mixes.csv" in {i["name"] for i in json.loads((out / "manifest.json").read_text())["inputs"]}
+    if with_page:
+        page = (out / "transfers.html").read_text(encoding="utf-8")
+        assert "Enrollee mixes side by side" in page
+        assert "one leaves" in page
 
 
+@pytest.mark.slow
 def test_mixes_leave_error_rates_out_and_say_so(enrolled):
     (enrolled / "radv_error_rates.csv").write_text("issuer_id,error_rate\n00101,0.05\n")
     document = json.loads(
@@ -361,6 +367,7 @@ def test_mixes_leave_error_rates_out_and_say_so(enrolled):
     assert any("mixes are settled without error rates" in note for note in document["notes"])
 
 
+@pytest.mark.slow
 def test_mixes_that_cannot_be(enrolled, ready, tmp_path):
     def mix(*texts, folder=enrolled):
         return refused("transfers", folder, "--benefit-year", 2025, *(a for t in texts for a in ("--mix", t)))
@@ -465,6 +472,7 @@ def test_settings_are_checked(ready, enrolled):
     assert "they are made" in refused("transfers", ready, "--benefit-year", 2025, "--gcf", "published")["what"]
 
 
+@pytest.mark.usefixtures("without_pages")
 def test_refused_run_leaves_the_earlier_result(ready, tmp_path):
     out = tmp_path / "out"
     run("transfers", ready, "--benefit-year", 2016, "--out", out)

@@ -239,6 +239,7 @@ def test_cliff_of_2026():
     assert texts(after, "annual_contribution", "monthly_contribution") == [None, None]
 
 
+@pytest.mark.slow
 def test_above_the_limit_there_is_no_percentage_not_zero():
     for year in YEARS:
         row = credit(year, annual_income="900000", benchmark_monthly="9999")

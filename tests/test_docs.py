@@ -37,6 +37,7 @@ from riskadjust._settings import ScoringSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+READ_FIRST = ("README.md", "docs/quick-start.md")  # what a newcomer meets is tried in every run
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>run|output)(?:: (?P<options>[^>]*))? -->\n)?^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$",
@@ -203,7 +204,18 @@ def pages_with(is_wanted):
     ]
 
 
-@pytest.mark.parametrize("path", pages_with(lambda block: not block.is_slow))
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    "path", [page for page in pages_with(lambda block: not block.is_slow) if page.id in READ_FIRST]
+)
+def test_marked_blocks_of_the_first_pages_run_as_shown(path, story):
+    run_page(path, with_slow=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [page for page in pages_with(lambda block: not block.is_slow) if page.id not in READ_FIRST]
+)
 def test_marked_blocks_run_as_shown(path, story):
     run_page(path, with_slow=False)
 

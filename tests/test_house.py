@@ -281,6 +281,7 @@ def test_private_names_are_seen():
     assert private_names_used("from data_specs import _years\n_years.rows_of_year.__doc__") == []
 
 
+@pytest.mark.slow  # every module is parsed
 def test_private_names_stay_in_their_module():
     modules = [path for path in of_packages() if path.suffix == ".py"]
     assert [f"{path}:{place}" for path in modules for place in private_names_used(read(path))] == []

@@ -196,6 +196,7 @@ def test_later_rules_see_where_months_are():
     assert plan_row(result, "1S", "y")["plrs"] == pytest.approx((0.5 + 1.12 + 1.2) / 3)
 
 
+@pytest.mark.slow
 def test_a_plan_new_to_an_area_takes_its_level_from_its_other_areas():
     frames = small(
         person("A", "1S", premium=300.0),
@@ -211,6 +212,7 @@ def test_a_plan_new_to_an_area_takes_its_level_from_its_other_areas():
     assert of_mix(result.plans, "base", plan_id=plan_id("2S")).height == 1
 
 
+@pytest.mark.slow
 def test_a_move_to_a_plan_without_any_premium_is_not_settled():
     frames = small(*PAIR, more_plans=["2B"])
     mixes = pl.concat([one("enrollee_id", "=", "A", 1.0, "move", plan_id("2B")), one(None, "all", None, 2.0, name="y")])
@@ -221,6 +223,7 @@ def test_a_move_to_a_plan_without_any_premium_is_not_settled():
     assert result.findings.filter(rule_id="MIX-005")["rows"].to_list() == [1]
 
 
+@pytest.mark.slow
 def test_whoever_comes_from_a_plan_without_premium_pays_what_the_others_pay():
     elsewhere = (person("E", "1B", premium=300.0, area=2), person("F", "1S", area=2))
     people = (person("C", "1B", premium=0.0), person("D", "2B", premium=240.0, born=1961))
@@ -231,6 +234,7 @@ def test_whoever_comes_from_a_plan_without_premium_pays_what_the_others_pay():
     assert plan_row(result, "1B")["premium"] == 0.0
 
 
+@pytest.mark.slow
 def test_months_that_come_by_two_ways_are_one_enrollee():
     plans = {name: plan_id(name, "NY") for name in ("1S", "1B", "1G", "2S")}
     frames = small(
@@ -253,6 +257,7 @@ def test_months_that_come_by_two_ways_are_one_enrollee():
     assert rows[0].equals(rows[1])
 
 
+@pytest.mark.slow
 def test_a_household_that_no_tier_fits_on_some_day_takes_no_part_where_it_moves():
     plans = {name: plan_id(name, "VT") for name in ("1S", "2S")}
     frames = small(
@@ -271,6 +276,7 @@ def test_a_household_that_no_tier_fits_on_some_day_takes_no_part_where_it_moves(
     assert result.noticed.rows() == [("x", 0, "MIX-012", 3)]
 
 
+@pytest.mark.slow
 def test_a_move_without_a_score_on_the_metal_level_is_not_settled():
     scores, *others = small(*PAIR, person("C", "2B"))
     rows = one("enrollee_id", "=", "A", 1.0, "move", plan_id("2B"))
@@ -280,6 +286,7 @@ def test_a_move_without_a_score_on_the_metal_level_is_not_settled():
     assert result.noticed.rows() == [("x", 0, "MIX-008", 1)]
 
 
+@pytest.mark.slow
 def test_a_premium_that_nobody_billable_carries_follows_the_months():
     people = (person("A", "1S"), person("B", "2S", premium=500.0), person("K", "1S", born=2015, premium=100.0))
     settings = {"max_billable_children_under_21_per_family": 0}
@@ -294,6 +301,7 @@ def test_a_premium_that_nobody_billable_carries_follows_the_months():
     assert result.findings.filter(rule_id="MIX-007")["rows"].to_list() == [1]
 
 
+@pytest.mark.slow
 def test_a_catastrophic_plan_has_no_variant_02():
     frames = small(*PAIR, person("C", "1S", variant="02"), person("D", "2C"))
     result = mix(*frames, one("enrollee_id", "=", "C", 1.0, "move", plan_id("2C")), benefit_year=YEAR)
@@ -333,6 +341,7 @@ def test_area_factors_follow_silver_premiums_unless_held():
     assert factors(given) == factors(given, "base") == {"R-TX001": 1.01, "R-TX002": 0.98}
 
 
+@pytest.mark.slow
 def test_an_area_that_loses_its_silver_keeps_its_factor():
     result = mix(*two_areas(), one("enrollee_id", "=", "B", 0.0), benefit_year=YEAR)
     assert factors(result)["R-TX002"] == factors(result, "base")["R-TX002"]
@@ -340,6 +349,7 @@ def test_an_area_that_loses_its_silver_keeps_its_factor():
     assert result.noticed.rows() == [("x", 0, "MIX-003", 1)]
 
 
+@pytest.mark.slow
 def test_a_risk_pool_that_has_nobody_in_an_area_says_no_premium_there():
     people = (*PAIR, person("C", "1C"), person("D", "2C", area=2), person("E", "1S", area=3))
     rows = one("enrollee_id", "=", "E", 1.0, "move", plan_id("1C"))

@@ -191,6 +191,7 @@ def test_nobody_moves_out_of_the_market():
         mix(*maker.frames(), one(None, "all", None, 0.5, "move", plan), benefit_year=YEAR)
 
 
+@pytest.mark.slow
 def test_conditions_need_their_scores():
     scores, *others = CROWD
     with pytest.raises(InputRefused, match="explain=True"):

@@ -182,7 +182,7 @@ def test_a_name_between_table_and_suffix_is_a_revision_or_refused(tmp_path):
 def test_a_table_outside_a_family_folder_is_refused(tmp_path, place):
     overlay_of(tmp_path, 1.3)
     write(tmp_path / place / "hcc_label.csv", data_specs.table("hhs_hcc/hcc_label"))
-    with pytest.raises(TableRefused, match=r"no family of the catalog.*hcc_label\.csv.*families: filing, hhs_hcc"):
+    with pytest.raises(TableRefused, match=r"no family of the catalog.*hcc_label\.csv.*families: av, filing, hhs_hcc"):
         data_specs.use(tmp_path)
 
 

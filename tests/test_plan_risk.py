@@ -376,6 +376,7 @@ def test_a_plan_row_without_billable_months_has_no_averages():
     assert last["premium"] == float(Fraction(90 * 365, 30))
 
 
+@pytest.mark.slow
 def test_uncertain_figures_that_took_part_are_listed():
     everyone = household(40, 17, 12, 8, 3).run()
     assert everyone.uncertain.rows() == [
@@ -535,6 +536,7 @@ def test_cutting_spans_in_two_changes_no_plan_row(month_rule):
     assert parts.plan_rows.equals(whole.plan_rows)
 
 
+@pytest.mark.slow
 def test_lines_hold_everything_that_the_averages_add_up():
     rows = market(79).rows
     report = riskadjust.plan_risk_report(*frames(rows), benefit_year=2025, gcf=everywhere(rows))

@@ -351,7 +351,7 @@ def test_a_market_without_a_curve_is_an_error(state, year):
 
 def overlay(tmp_path, name, change):
     frame = data_specs.table(f"rating/{name}").cast(pl.String).with_columns(pl.lit(None, pl.String).alias("_"))
-    (tmp_path / "rating").mkdir(exist_ok=True)
+    (tmp_path / "rating").mkdir(parents=True, exist_ok=True)
     change(frame.drop("_")).write_csv(tmp_path / "rating" / f"{name}.csv")
     return data_specs.use(tmp_path)
 
@@ -373,6 +373,23 @@ def test_rules_come_from_the_tables(tmp_path):
     fields = ("child_below_age", "most_children", "tier_child_below_age", "option_child_below_age")
     assert [getattr(rules, name) for name in fields] == [21, 3, 26, 30]
     assert "option_child_below_age" in rules.uncertain
+
+
+def test_figures_are_remembered_for_the_tables_in_use_only(tmp_path):
+    def figures():
+        tiers = policy.family_tiers("VT", "individual", 2025)
+        return policy.rating_rules().most_children, tiers.millionths[1].item(), policy.rating_rules()
+
+    children, two_adults, rules = figures()
+    with overlay(tmp_path / "rules", "rating_rules", with_value("value", "children_charged_per_policy_max", "5")):
+        assert figures()[:2] == (5, two_adults)
+        with overlay(tmp_path / "tiers", "family_tiers", with_value("multiplier", "two_adults", "2.5")):
+            assert figures()[:2] == (5, 2_500_000)
+        assert figures()[:2] == (5, two_adults)
+    assert figures()[:2] == (children, two_adults)
+    assert figures()[2] is rules
+    with pytest.raises(ValueError, match="read-only"):
+        policy.age_curve("TX", "individual", 2026).millionths[0] = 1
 
 
 def test_the_age_of_adult_subscribers_is_read_where_there_is_a_row(tmp_path):

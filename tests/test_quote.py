@@ -199,7 +199,7 @@ def test_older_is_never_cheaper_where_the_curve_rises():
     assert found[-1] == found[-5] == Decimal("900.00")
 
 
-@pytest.mark.parametrize("households", [8, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("households", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_batch_is_one_by_one(households):
     draw = random.Random(12)
     states = ("TX", "NY")

@@ -111,6 +111,7 @@ def described(monkeypatch):
 # ------------------------------------------------------------------------------------------------ by income
 
 
+@pytest.mark.slow
 def test_every_point_is_a_quote_at_that_income():
     rows = made.family(40, 9, annual_income="52000", tax_household_size=4)
     rows[1]["credit_eligible"] = False
@@ -240,6 +241,7 @@ def test_no_line_by_income_where_no_credit_is_worked_out(rows, options, undrawn)
 # ------------------------------------------------------------------------------------------------ by age and tier
 
 
+@pytest.mark.slow
 def test_rates_by_age_are_those_of_the_rate_table():
     curves = curves_of(single(), LOADED)
     plans = pl.DataFrame(LOADED).select("plan_id", "base_rate", "tobacco_ratio")
@@ -283,6 +285,7 @@ def test_a_catastrophic_plan_leaves_a_gap_where_it_is_closed():
     assert curves.ages.filter(pl.col("plan_id") == "c").height == 65
 
 
+@pytest.mark.slow
 def test_states_of_family_tiers(undrawn):
     rows = made.family(40, 38, 9, annual_income="70000", tax_household_size=3, rating_area_id="R-VT001")
     curves = curves_of(rows, market("R-VT001"))

@@ -174,6 +174,7 @@ def test_whole_dollars_are_judged_to_the_dollar():
     assert not only(check_rates(filing({"21": "300"}), **TX))["whole_dollar"]
 
 
+@pytest.mark.slow
 def test_more_decimals_are_judged_to_the_last():
     curve, bands = oracle.curve("TX", "individual", 2026), oracle.bands(2026)
     fine = {
@@ -199,6 +200,7 @@ def test_rates_rounded_before_the_area_factor():
         assert without["rounding"] == "second_rounding"
 
 
+@pytest.mark.slow
 def test_a_curve_that_was_based_on_another_age():
     curve, bands = oracle.curve("TX", "individual", 2026), oracle.bands(2026)
     rebased = {
@@ -269,6 +271,7 @@ def test_tobacco_above_the_ceiling(state, ratio, allowed):
     assert only(check_rates(filing(rates), **TX))["tobacco_ratio_allowed"] is None
 
 
+@pytest.mark.slow
 def test_age_ratio():
     rates = rated("287.3391")
     assert only(check_rates(filing(rates), **TX))["age_ratio_allowed"]

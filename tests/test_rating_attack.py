@@ -261,6 +261,7 @@ def test_the_exemption_of_a_state_is_not_judged_by_federal_figures():
 # ---------------------------------------------------------------- what the specification lists, and quotes lacked
 
 
+@pytest.mark.slow
 def test_a_proxy_is_the_benchmark_where_no_silver_plan_is_offered():
     people = made.family(40, annual_income="31300", tax_household_size=1, proxy_benchmark_monthly="450.00")
     bronze = made.plan("a", "300", metal_level="bronze")
@@ -290,6 +291,7 @@ def test_the_published_benchmark_can_be_handed_to_a_quote():
     assert row["monthly_credit"] == min(Decimal(amount) - 172, row["premium_monthly"])
 
 
+@pytest.mark.slow
 def test_a_program_to_stop_saves_the_load_in_small_groups_only():
     people = made.family(40, tobacco_use=True)
     program = made.frame(people).with_columns(in_cessation_program=pl.lit(True))

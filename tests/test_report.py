@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data_specs
@@ -115,6 +115,7 @@ def test_age_bands_by_hand():
 # ------------------------------------------------------------------------------------------------ small cells
 
 
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 60), max_size=12))
 def test_no_small_cell_is_shown_or_follows_from_the_total(people):
     hidden = hidden_cells(people)

@@ -220,7 +220,7 @@ def test_policies(market: Tables, members: pl.DataFrame) -> None:
 # ---- spans -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("benefit_year", [2024, 2025])
+@pytest.mark.parametrize("benefit_year", [2024, pytest.param(2025, marks=pytest.mark.slow)])
 def test_spans_lie_in_the_year_and_never_overlap(benefit_year: int) -> None:
     tables = market_of(4_000, benefit_year=benefit_year)
     spans = tables["spans"].join(tables["enrollees"], on="enrollee_id", validate="m:1", maintain_order="left")
@@ -359,7 +359,9 @@ def test_shares_look_like_a_market(market: Tables, members: pl.DataFrame) -> Non
 # ---- diagnoses and drugs ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("benefit_year", [2018, 2021, 2024, 2025, 2026])
+@pytest.mark.parametrize(
+    "benefit_year", [2024, *(pytest.param(y, marks=pytest.mark.slow) for y in (2018, 2021, 2025, 2026))]
+)
 def test_every_code_of_a_condition_holds_for_its_person_and_day(benefit_year: int) -> None:
     tables = market_of(4_000, benefit_year=benefit_year)
     rules = table("hhs_hcc/icd10_to_cc", year=benefit_year).rename({"icd10": "diagnosis_code"})
@@ -478,9 +480,9 @@ def test_scores_look_like_a_market(market: Tables) -> None:
 # ---- sizes, years, bad arguments -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("enrollees", [1, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 10))])
+@pytest.mark.parametrize("enrollees", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 10))])
 def test_small_markets_are_whole(enrollees: int) -> None:
-    for seed in range(2):
+    for seed in range(1 if enrollees == 1 else 3):
         tables = synthetic_market("VT", enrollees=enrollees, seed=seed)
         assert tables["enrollees"].height == enrollees
         spans = tables["spans"]

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 import workbook_formulas
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import market_of
 
@@ -141,6 +141,7 @@ def line(months):
     return IssuerLine("1", months, 1.0, 1.0, Decimal(0), 0.0)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.one_of(st.just(0.0), st.floats(0.1, 600)), max_size=10))
 def test_no_issuer_that_may_be_small_is_shown_or_follows_from_the_rest(months):
     """Ten people have at most 122 months: an issuer with fewer may be theirs."""
@@ -276,12 +277,14 @@ def test_equal_settlements_give_equal_pages(undrawn_charts):
     assert transfers_page(settled(), title="Made") == transfers_page(settled(ROWS[::-1]), title="Made")
 
 
+@pytest.mark.slow
 def test_no_money_moves(undrawn_charts):
     rows = [("individual", i, "A", "silver", 5000.0, 2e6, 1.0, 1.5) for i in ("1", "2", "3")]
     html = transfers_page(settled(rows), title="Made")
     assert "In the individual risk pool no money moves between 3 issuers." in html
 
 
+@pytest.mark.slow
 def test_many_pools_have_one_chart_and_closed_tables(undrawn_charts):
     rows = [(f"pool {n}", *row[1:]) for n in range(9) for row in ROWS[4:]]
     html = transfers_page(settled(rows), title="Made")
@@ -307,6 +310,7 @@ def test_names_of_an_axis_are_told_apart():
 DOLLARS = st.integers(-(10**11), 10**11).map(lambda cents: cents / 100)
 
 
+@settings(max_examples=30)
 @given(st.lists(DOLLARS, min_size=1, max_size=8), st.floats(0.01, 0.3))
 def test_axis_has_room_for_its_labels(values, room):
     class Alt:

@@ -95,7 +95,7 @@ SETTINGS = [
 def test_equal_to_the_twin(first):
     rows = frame_of(markets(first, 50))
     pools = exact_markets(first)
-    for settings in SETTINGS:
+    for settings in SETTINGS if first else SETTINGS[1:3]:
         expected = twin.settle(pools, **settings)
         result = settled(rows, settings=settings)
         assert plan_cents(result) == expected["plan_cents"]
@@ -302,6 +302,7 @@ def test_published_issuer_amounts_net_to_zero_but_for_cents():
     assert found == (len(small), by_hand)
 
 
+@pytest.mark.slow
 def test_gold_and_platinum_break_even():
     """Where r = 2.442857 f Lbar / Rbar, a person is worth the same in a gold and in a platinum plan."""
     base = markets(3, 1)

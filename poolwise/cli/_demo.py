@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     import polars as pl
 
+    from poolwise.cli._filing_results import FilingOutcome
     from poolwise.cli._results import Outcome
     from poolwise.cli._transfer_results import SettlementOutcome
     from riskadjust import Scores
@@ -21,6 +22,7 @@ _STATE, _BENEFIT_YEAR = "OH", 2025
 _MOST_VARIABLES = 7
 _PAGE = "summary.html"
 _TRANSFERS = "transfers"  # the folder of the tables of the settlement
+_FILED = "filed"  # the folder of the results of the filing
 _FICTION = (
     "Nobody in this market exists: people, coverage, illness, prices and costs are made up, and stand for no state."
 )
@@ -32,16 +34,17 @@ def demo_command(
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another seed, another market.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Score a made-up market, settle it between its issuers and draw two pages.
+    """Score a made-up market, settle it between its issuers, let the largest of them file rates, and draw pages.
 
     Leaves a folder with the inputs, the scores, some of them taken apart, the transfers, also under other mixes of
-    enrollees, the findings, a workbook, summary.html and transfers.html, and rates that can be quoted.
+    enrollees, the findings, a workbook, summary.html and transfers.html, rates that can be quoted, and a rate filing
+    with its inputs (filing/) and results (filed/).
     """
     from data_specs._manifest import publishing, writing
     from poolwise.cli._demo_rates import write_rates
     from poolwise.cli._screen import json_document, progress, screen
 
-    with progress(8) as begin, publishing(out) as staging, writing(out):
+    with progress(14) as begin, publishing(out) as staging, writing(out):
         begin("making up a market")
         market, files = _written_market(staging, enrollees, seed)
         begin("scoring")
@@ -52,16 +55,23 @@ def demo_command(
         (staging / _TRANSFERS).mkdir()
         settled.write(staging / _TRANSFERS, "parquet")
         used = write_rates(market, staging, _STATE, _BENEFIT_YEAR)
+        filed = _filed(market, settled, seed, staging, begin)
         begin("drawing")
         pages = _drawn(scored, settled, market, staging)
+        if filed is not None:
+            used += filed.tables
+            pages += [f"{_FILED}/{page}" for page in filed.draw(staging / _FILED, notes=[_FICTION], with_sheets=False)]
         _describe(scored, settled, {"enrollees": enrollees, "seed": seed}, files, used, staging)
     places = [out / page for page in pages]
     if as_json:
         place = {"out": str(out), "pages": [str(p) for p in places]}
-        json_document({"command": "demo", **place, **scored.document(), "transfers": settled.document()})
+        filing = None if filed is None else filed.document()
+        json_document(
+            {"command": "demo", **place, **scored.document(), "transfers": settled.document(), "filing": filing}
+        )
     else:
-        _show(screen(), scored, settled, _mixes(market["spans"]), out, places)
-    raise typer.Exit(max(scored.exit_code, settled.exit_code))
+        _show(screen(), scored, settled, filed, _mixes(market["spans"]), out, places)
+    raise typer.Exit(max(o.exit_code for o in (scored, settled, filed) if o is not None))
 
 
 def _written_market(folder: Path, enrollees: int, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, Path]]:
@@ -113,6 +123,29 @@ def _mixes(spans: pl.DataFrame) -> tuple[str, ...]:
     """Return the mixes that are shown: one changes the whole market, one what its largest issuer attracts."""
     largest = spans["issuer_id"].value_counts(sort=True).sort("count", "issuer_id", descending=[True, False])
     return "healthy_young_leave", f"issuer_attracts_condition:issuer_id={largest['issuer_id'][0]}"
+
+
+def _filed(
+    market: dict[str, pl.DataFrame], settled: SettlementOutcome, seed: int, folder: Path, begin: Callable[[str], None]
+) -> FilingOutcome | None:
+    """Let the market's largest issuer file, and write its inputs and results; None where it has too few enrollees."""
+    from data_specs.errors import InputRefused
+    from poolwise.cli._demo_filing import FOLDER, filing_inputs, write_filing
+    from poolwise.cli._filing import Asked, work_out
+    from rating.filing._config import read_config
+
+    begin("a year of claims")
+    tables, document = filing_inputs(market, settled.settlement.transfers.plans, seed=seed)
+    place = write_filing(folder / FOLDER, tables, document)
+    try:
+        filed = work_out(read_config(place), Asked(), begin=begin)
+    except InputRefused as error:
+        # A market of a few hundred people has months, plans or levels without anybody.
+        settled.notes.append(f"the largest issuer is too small to file: {error.what}")
+        return None
+    (folder / _FILED).mkdir()
+    filed.write(folder / _FILED, "parquet")
+    return filed
 
 
 def _drawn(scored: Outcome, settled: SettlementOutcome, market: dict[str, pl.DataFrame], folder: Path) -> list[str]:
@@ -168,10 +201,17 @@ def _describe(
 
 
 def _show(
-    console: Any, scored: Outcome, settled: SettlementOutcome, mixes: tuple[str, ...], out: Path, pages: list[Path]
+    console: Any,
+    scored: Outcome,
+    settled: SettlementOutcome,
+    filed: FilingOutcome | None,
+    mixes: tuple[str, ...],
+    out: Path,
+    pages: list[Path],
 ) -> None:
     import polars as pl
 
+    from poolwise.cli._demo_filing import FOLDER
     from poolwise.cli._demo_rates import HOUSEHOLD
     from poolwise.cli._results import show_explanation
 
@@ -181,11 +221,15 @@ def _show(
         console.print("A score taken apart:")
         show_explanation(console, scored.explanation.filter(pl.col("enrollee_id") == first))
     settled.show(console, is_brief=True)
+    if filed is not None:
+        filed.show(console, is_brief=True)
     asked = "".join(f" --mix {mix}" for mix in mixes)
     # Not wrapped by the console: paths and commands are copied as one piece.
     typer.echo(f"Results: {out}")
     typer.echo(f"Again:   poolwise score {out / 'inputs'} --benefit-year {_BENEFIT_YEAR} --explain --out scored")
     typer.echo(f"         poolwise transfers {out} --benefit-year {_BENEFIT_YEAR}{asked}")
     typer.echo(f"         poolwise quote {out} --plan-year {_BENEFIT_YEAR} {HOUSEHOLD}")
+    if filed is not None:
+        typer.echo(f"         poolwise filing {out / FOLDER} --what-if trend=0.09 --out filed")
     for page in pages:
         typer.echo(f"Page:    {page}")

@@ -5,21 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from poolwise.report._filing_exhibits import FilingExhibits
+    from poolwise.report._filing_page import filing_page
+    from poolwise.report._filing_sheets import write_filing_sheets
     from poolwise.report._page import summary_page
     from poolwise.report._quote_page import quote_page
     from poolwise.report._quotes_page import quotes_page
+    from poolwise.report._reliance import reliance_page
     from poolwise.report._settlement import Settlement
     from poolwise.report._transfer_page import transfers_page
     from poolwise.report._workbook import write_workbook
 
-__all__ = ["Settlement", "quote_page", "quotes_page", "summary_page", "transfers_page", "write_workbook"]
+__all__ = [
+    "FilingExhibits",
+    "Settlement",
+    "filing_page",
+    "quote_page",
+    "quotes_page",
+    "reliance_page",
+    "summary_page",
+    "transfers_page",
+    "write_filing_sheets",
+    "write_workbook",
+]
 
 _HOMES = {
+    "FilingExhibits": "poolwise.report._filing_exhibits",
     "Settlement": "poolwise.report._settlement",
+    "filing_page": "poolwise.report._filing_page",
     "quote_page": "poolwise.report._quote_page",
     "quotes_page": "poolwise.report._quotes_page",
+    "reliance_page": "poolwise.report._reliance",
     "summary_page": "poolwise.report._page",
     "transfers_page": "poolwise.report._transfer_page",
+    "write_filing_sheets": "poolwise.report._filing_sheets",
     "write_workbook": "poolwise.report._workbook",
 }
 

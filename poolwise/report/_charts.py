@@ -15,6 +15,23 @@ __all__ = ["Chart", "age_chart", "in_both_widths", "need_altair", "score_chart"]
 WIDTHS = {"wide": 680, "narrow": 340}
 INK, BLUE, ORANGE, _GRID = "#1f2933", "#2f6690", "#c8553d", "#e4e7eb"
 _FONT = "Helvetica, Arial, sans-serif"
+_STYLE: dict[str, dict[str, Any]] = {
+    "view": {"stroke": None},
+    "axis": {
+        "labelFont": _FONT,
+        "titleFont": _FONT,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelColor": INK,
+        "titleColor": INK,
+        "gridColor": _GRID,
+        "domainColor": _GRID,
+        "labelLimit": 0,
+    },
+    "legend": {"labelFont": _FONT, "labelFontSize": 12, "labelColor": INK},
+    "text": {"font": _FONT, "fontSize": 12},
+}
 
 
 @dataclass(frozen=True)
@@ -106,27 +123,15 @@ def in_both_widths(draw: Any) -> Chart:
 
 
 def _svg(chart: Any) -> str:
-    styled = (
-        chart.configure_view(stroke=None)
-        .configure_axis(
-            labelFont=_FONT,
-            titleFont=_FONT,
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
-            labelColor=INK,
-            titleColor=INK,
-            gridColor=_GRID,
-            domainColor=_GRID,
-            labelLimit=0,
-        )
-        .configure_legend(labelFont=_FONT, labelFontSize=12, labelColor=INK)
-        .configure_text(font=_FONT, fontSize=12)
-    )
     import vl_convert
 
     altair = need_altair()
-    # Saving through altair checks every part against a schema first, which takes longer than the drawing.
+    # Saving through altair checks every part against a schema first, which takes longer than the drawing; and each of
+    # its configure methods would copy the chart with its data.
+    specification = chart.to_dict(validate=False)
+    known = specification.setdefault("config", {})
+    for part, style in _STYLE.items():
+        known[part] = known.get(part, {}) | style
     version = "_".join(altair.SCHEMA_VERSION.split(".")[:2])
-    svg: str = vl_convert.vegalite_to_svg(styled.to_dict(validate=False), vl_version=version)
+    svg: str = vl_convert.vegalite_to_svg(specification, vl_version=version)
     return svg
