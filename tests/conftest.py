@@ -1,8 +1,8 @@
 """Which tests the default run takes, and what it may cost.
 
 `make test` is run after every change, so it has a budget: 75 seconds of processor time in all, 40 on the clock of two
-quiet cores (`/usr/bin/time make test` shows both, `make test ARGS=--durations=60` where they go). Half of it is spoken
-for by reading the tests and by the slow twin of the score. A new part of the product gets 3 seconds of processor time:
+quiet cores (`/usr/bin/time make test` shows both, `make test ARGS=--durations=60` where they go). A fourth of it goes
+into reading the tests and into the slow twin of the score. A new part of the product gets 3 seconds of processor time:
 
 - a test takes under 0.1 s; one that takes more than 0.3 s says in the default run what no cheaper one says, or is slow;
 - what many tests look at is made once, in a fixture of module scope, and small: what a rule does is seen on a handful
@@ -11,7 +11,7 @@ for by reading the tests and by the slow twin of the score. A new part of the pr
 - pages are drawn where pages are looked at, elsewhere the fixture `without_pages` keeps them out;
 - nothing is read or computed when a test file is imported but the names of its cases.
 
-Of a test with several cases the default run takes a fourth, at most eight, always the same ones; the slow run takes
+Of a test with several cases the default run takes a sixth, at most six, always the same ones; the slow run takes
 the others, so that both together leave nothing out. `every_case` marks a test whose cases all belong to the default
 run: what must hold of every year, or what each case says of something else.
 """
@@ -22,7 +22,7 @@ from collections import defaultdict
 
 import pytest
 
-SHARE, MOST = 4, 8  # one case in so many is in the default run, and no more than so many of one test
+SHARE, MOST = 6, 6  # one case in so many is in the default run, and no more than so many of one test
 
 
 @pytest.hookimpl(wrapper=True)

@@ -85,6 +85,7 @@ def test_services_of_2026_add_up_in_the_last_row():
         assert (sum(xray) - combined["xray_cost"]).abs().max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("year", [2015, 2016])
 def test_columns_of_the_older_tables_rise(year):
     """They are parts of a capped mean; the source lets some fall by fractions of a cent."""

@@ -71,7 +71,8 @@ def test_an_empty_enrollee_table_is_refused():
         score(frames | {"enrollees": pl.DataFrame()})
 
 
-@pytest.mark.parametrize("is_typed", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_typed", [True, False])
 def test_empty_tables_beside_the_enrollees(is_typed):
     frames = clean_frames()
     empty = {t: frames[t].clear() if is_typed else pl.DataFrame(schema=frames[t].columns) for t in TABLES}
@@ -162,7 +163,8 @@ def test_texts_that_are_no_dates(text):
         check_set_aside(result, table, own[table].with_columns(rule_id=pl.lit(rule)))
 
 
-@pytest.mark.parametrize("is_typed", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_typed", [True, False])
 def test_nulls_everywhere(is_typed):
     def nulls(table: str) -> pl.DataFrame:
         columns = SCHEMAS[table].items()

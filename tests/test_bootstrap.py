@@ -331,6 +331,7 @@ def test_two_states_are_drawn_apart():
     assert_frame_equal(alone.draws, together.draws.filter(pl.col("state") == "GA"), check_exact=True)  # GA sorts first
 
 
+@pytest.mark.slow
 def test_settings_reach_both_steps(frames):
     run = {"benefit_year": YEAR, "seed": 1, "draws": 4}
     base = bootstrap_transfers(**frames, **run)

@@ -306,6 +306,7 @@ def test_a_market_without_the_own_plans_is_refused():
 # ------------------------------------------------------------------------------------------------ sensitivities
 
 
+@pytest.mark.slow
 def test_sensitivities_are_what_a_second_run_gives():
     rows = own_rows(("individual", "small_group"))
     estimate = estimate_transfers(rows, benefit_year=2022)

@@ -146,6 +146,7 @@ def test_labels_worded_otherwise_are_found_by_number(tmp_path):
     assert {"WBK-010", "WBK-020"} <= rules_of(other)
 
 
+@pytest.mark.slow
 def test_factors_of_the_filing_may_stand_in_every_column_and_must_agree(tmp_path):
     same = read_changed(tmp_path, lines={"3.12": ("Age Calibration Factor", "0.5730", None, "57.3%")})
     assert same.value("calib_age") == Decimal("0.573")
@@ -157,6 +158,7 @@ def test_factors_of_the_filing_may_stand_in_every_column_and_must_agree(tmp_path
     assert by_product.products["product_rate_increase"].to_list() == [0.1, 0.3]
 
 
+@pytest.mark.slow
 def test_plans_that_cannot_be_told(tmp_path):
     ids = ("Plan ID (Standard Component ID)", "12345OR0600007-01", "12345OR060000801", PLANS[2])
     assert read_changed(tmp_path, lines={"1.4": ids}).plans["plan_id"].to_list() == list(PLANS)
@@ -237,6 +239,7 @@ def test_settings_are_those_of_the_reader(tmp_path):
     assert found.model.formulas.get("exp_incurred", "plan").expression.endswith("- exp_csr")
 
 
+@pytest.mark.slow
 def test_tabs_and_markets_may_be_written_otherwise_and_areas_be_missing(tmp_path, filed):
     found = read_changed(tmp_path, tabs=("Experience", "Plans", "Areas"))
     assert found.plans.equals(filed.plans)

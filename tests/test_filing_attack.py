@@ -273,6 +273,7 @@ def studied(triangle, experience, **changes):
     )
 
 
+@pytest.mark.slow
 def test_months_of_low_completion_take_the_trend_of_year_1():
     triangle, experience = slow_claims(1)
     filing = studied(triangle, experience)

@@ -145,6 +145,7 @@ def test_the_order_is_a_setting():
     assert bridge(changed, g1()).order == "chain"
 
 
+@pytest.mark.slow
 def test_plans_that_enter_and_leave_weigh_nothing_before_and_after():
     without_gold = filing_g1.g1(plans=filing_g1.plans().filter(pl.col("plan_id") != GOLD))
     without_bronze = filing_g1.g1(plans=filing_g1.plans().filter(pl.col("plan_id") != BRONZE))
@@ -174,6 +175,7 @@ def made_filing(seed):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_filings_at_random_add_up(seed):
     pair = made_filing(seed), made_filing(seed + 1000)
@@ -196,6 +198,7 @@ def test_filings_at_random_add_up(seed):
 # ------------------------------------------------------------------------------------------------ as filed
 
 
+@pytest.mark.slow
 def test_of_a_filing_as_filed_only_the_inputs_count():
     changed = assuming(adj_morbidity="1.03", proj_risk_adjustment="20")
     plain = bridge(g1(), changed)
@@ -212,6 +215,7 @@ def test_a_figure_beside_its_formula_is_a_step_of_its_own():
     assert_adds_up(found)
 
 
+@pytest.mark.slow
 def test_a_workbook_against_the_filing_it_came_from(tmp_path):
     from rating.filing import read_workbook
 
@@ -300,6 +304,7 @@ def test_changes_that_cannot_be(changes, what):
         what_if(g1(), **changes)
 
 
+@pytest.mark.slow
 def test_what_was_worked_out_before_the_chain_needs_developing_again():
     rounded = filing_g1.g1(settings={"calibration_decimals": 4})
     with pytest.raises(InputRefused, match=r"calib_age was worked out from mean_age_factor before the chain"):
@@ -310,6 +315,7 @@ def test_what_was_worked_out_before_the_chain_needs_developing_again():
 # ------------------------------------------------------------------------------------------------ sensitivity
 
 
+@pytest.mark.slow
 def test_sensitivities_are_evaluated_again():
     found = {row["assumption"]: row for row in sensitivity(g1()).to_dicts()}
     base = g1().value(MEAN)
@@ -327,6 +333,7 @@ def test_sensitivities_are_evaluated_again():
     assert found["trend"]["ratio_up"] == pytest.approx(float(steeper.value(MEAN) / base - 1), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_changes_that_mean_nothing_are_left_out():
     found = {row["assumption"]: row for row in sensitivity(g1()).to_dicts()}
     # G1 has full credibility and no manual rate; its fee is a percentage; it has no reinsurance to take away.
@@ -339,6 +346,7 @@ def test_changes_that_mean_nothing_are_left_out():
     assert part["manual_rate"]["effect_up"] > 0
 
 
+@pytest.mark.slow
 def test_sensitivity_of_a_plan_and_of_a_filing_as_filed():
     assert sensitivity(g1()).equals(sensitivity(g1().as_filed()))
     found = sensitivity(g1(), target="plan_adjusted_index_rate", plan=SILVER)

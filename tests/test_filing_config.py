@@ -92,6 +92,7 @@ def test_g1_from_its_document_has_its_31_quantities_and_112_rates(worked):
     assert (worked.studies.experience, worked.studies.trend, worked.prior) == (None, None, None)
 
 
+@pytest.mark.slow
 def test_what_if_on_a_category_without_claims(g1, worked):
     """A trend of all categories leaves those alone that have no trend."""
     blank = replace(g1, sections={**g1.sections, "assumptions": dict(g1.section("assumptions"))})
@@ -172,6 +173,7 @@ def test_large_claims_become_the_other_adjustment(tmp_path, charge, expected, ha
     assert {"large_claim_excess", "pooling_charge", "exp_ehb_allowed_total"} <= set(names)
 
 
+@pytest.mark.slow
 def test_a_charge_far_from_the_excess_is_found(tmp_path):
     config = written(
         tmp_path,
@@ -210,7 +212,7 @@ def test_manual_rate_on_its_basis(tmp_path):
     given.pop("manual_ehb", None)
     filing = run_config(config).filing
     assert filing.value("manual_ehb") == Decimal("254.1")  # 200 x 1.05 x 1.1 x 1.1
-    assert filing.ledger.get("manual_ehb", "").source  # how it was worked out: there is no experience to hang it on
+    assert filing.ledger.get("manual_ehb", "").source == "a study"
     given["manual_ehb"] = 300
     assert run_config(config).filing.value("manual_ehb") == 300
 
@@ -343,6 +345,7 @@ def test_transfers_without_the_issuer_or_amounts_are_refused(tmp_path):
 # ------------------------------------------------------------------------------------------------ earlier filings
 
 
+@pytest.mark.slow
 def test_rates_of_an_earlier_year_are_the_current_ones(g1, worked):
     earlier = replace(worked.filing, header={**worked.filing.header, "plan_year": 2026})
     config = g1.changed("settings", "rate_change_definition", "calibrated_rate")

@@ -250,6 +250,7 @@ def test_g1_from_claims_to_rates():
     assert "professional 2025-12" in trace.frame["place"].to_list()
 
 
+@pytest.mark.slow
 def test_months_of_low_completion_take_the_trended_pmpm():
     frame = book().with_columns(completion_factor=pl.when(incurred_month=date(2025, 12, 1)).then(0.4).otherwise(0.8))
     with pytest.raises(SettingRefused, match="annual_trend"):
@@ -291,6 +292,7 @@ def complete_december(frame):
     return float(sum(rows_of(frame)[-2:]))
 
 
+@pytest.mark.slow
 def test_months_outside_of_the_period_only_serve_the_estimate():
     months = (*(date(2024, m, 1) for m in range(1, 13)), *YEAR)
     frame = book(months=months)
@@ -351,6 +353,7 @@ def test_triangle_and_given_factors_are_compared():
     assert experience(frame, triangle=on_paid_basis).findings.filter(rule_id="EXP-011").height == 0
 
 
+@pytest.mark.slow
 def test_claims_without_completion_are_refused():
     frame = book().drop("completion_factor")
     with pytest.raises(InputRefused, match="EXP-013") as refused:
@@ -458,6 +461,7 @@ def test_scaling_claims_scales_totals():
         assert two.value(name) == pytest.approx(2 * one.value(name), rel=Decimal("1e-30"))
 
 
+@pytest.mark.slow
 def test_sparse_books_are_refused_or_give_finite_numbers():
     draw = np.random.default_rng(11)
     frame = book(months=YEAR[:4])

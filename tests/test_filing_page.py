@@ -171,6 +171,7 @@ def test_one_rate_is_traced_to_its_inputs():
     assert "· · · · projected index rate" in names
 
 
+@pytest.mark.slow
 def test_filings_that_lack_much_have_exhibits_too():
     """A new issuer; a filing as filed, without rates and mix."""
     zero = {name: "0" for name in filing_g1.assumptions() if name.startswith(("exp_", "ep_"))}
@@ -214,6 +215,7 @@ def test_each_standard_says_what_was_done_and_what_is_to_be_judged():
     ].to_list()
 
 
+@pytest.mark.slow
 def test_numbers_without_a_source_are_counted(undrawn):
     page = text_of(reliance_page(everything(), title="Reliance"))
     counted = re.search(r"(\d+) of (\d+) numbers handed in for the market name no source", page)
@@ -257,6 +259,7 @@ def test_pages_certify_nothing(undrawn):
         assert not re.search(r"\b(hereby certif|in my opinion|is certified)", html, re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_the_same_filing_gives_the_same_page(undrawn):
     again = FilingExhibits(filing_g1.g1())
     assert page_of.filing_page(alone(), title="F") == page_of.filing_page(again, title="F")
@@ -316,6 +319,7 @@ def test_amounts_and_labels():
     assert _broken("a very-long-word-indeed b|c", 8) == "a|very-long-word-indeed|b/c"
 
 
+@pytest.mark.slow
 def test_rows_with_one_name_stay_apart(described):
     chart = waterfall_chart([Move("Same", 1.0, 2.0), Move("Same", 2.0, 3.0)])
     assert len({row["row"] for row in values_of(chart) if "is_level" in row}) == 2

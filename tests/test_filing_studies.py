@@ -356,6 +356,7 @@ def test_population_without_weight_or_risk_is_refused():
         morbidity_change(good, good.drop("demographic_factor"))
 
 
+@pytest.mark.slow
 def test_means_are_exact_for_many_rows_and_any_order():
     draw = np.random.default_rng(8)
     frame = pl.DataFrame({"member_months": draw.uniform(0, 12, 5000), "score_silver": draw.uniform(0, 9, 5000)})

@@ -179,6 +179,7 @@ def test_an_input_that_is_changed_goes_through_to_the_rates(g1, g1_path):
         assert found != pytest.approx(float(g1.value(CALIBRATED, plan)), abs=0.1)
 
 
+@pytest.mark.slow
 def test_no_experience_and_plans_that_end_leave_blanks_and_no_error(started_path):
     book = workbook_formulas.read(started_path)
     lines = recalculated(book)
@@ -224,6 +225,7 @@ def test_equal_filings_give_equal_files(g1_path, tmp_path):
     assert g1_path.read_bytes() == written(filing_g1.g1(), tmp_path).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_is_written_whole_or_not_at_all(g1, tmp_path, monkeypatch):
     path = written(g1, tmp_path)
     before = path.read_bytes()
@@ -291,6 +293,7 @@ def test_a_filing_with_blanks_is_read_back(started, started_path):
     assert set(review.run(read).findings["check_id"]) <= {"RV-013"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [5, 8, 11, 12, 21, 33, 40, 52])
 def test_made_up_filings_are_read_back(seed, tmp_path):
     filing = filing_of(random_case(seed))
@@ -312,6 +315,7 @@ def test_many_made_up_filings_are_read_back_twice(start, tmp_path):
         check_again(check_round_trip(filing, path), tmp_path)
 
 
+@pytest.mark.slow
 def test_factors_by_plan_are_read_back(tmp_path):
     areas = filing_g1.areas()
     plans = filing_g1.plans()["plan_id"].to_list()
@@ -324,6 +328,7 @@ def test_factors_by_plan_are_read_back(tmp_path):
     assert read.areas.filter(pl.col("plan_id") == GOLD)["area_factor"].to_list() == [1.01, 1.01]
 
 
+@pytest.mark.slow
 def test_a_number_that_does_not_follow_stays_as_it_was_filed(g1, tmp_path):
     filed = g1.as_filed({(RATE, SILVER): "700.00", ("proj_premium", GOLD): None})
     read = read_workbook(written(filed, tmp_path))

@@ -35,7 +35,7 @@ def only(frame):
     return frame.row(0, named=True)
 
 
-@pytest.mark.parametrize("filings", [40, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("filings", [25, pytest.param(400, marks=pytest.mark.slow)])
 def test_random_filings_equal_the_twin(filings):
     draw = random.Random(1)
     curve = oracle.curve("TX", "individual", 2026)

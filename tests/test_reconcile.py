@@ -188,6 +188,7 @@ def test_the_monthly_rounding_can_pay_more_than_the_year():
     assert usd(parted, "annual_credit") == ["12864.00"]
 
 
+@pytest.mark.slow
 def test_several_policies_of_one_household():
     """Two policies of one family in two places: premiums, benchmarks and advances add up."""
     both = pl.concat([statements("200", "250", "100", policy_id="1"), statements("220", "205", "200", policy_id="2")])

@@ -399,6 +399,7 @@ def test_arguments_that_cannot_be():
 amounts = st.lists(st.integers(0, 2 * 10**8).map(lambda cents: cents / 100), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(amounts, st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 100))
 def test_payments_rise_with_claims_and_stay_within_the_layer(claims, low, width, percent):
@@ -508,6 +509,7 @@ def test_effect_on_a_premium_by_hand():
     }
 
 
+@pytest.mark.slow
 def test_the_interval_holds_what_chance_would_do():
     """Each draw has so many claimants as a Poisson number of mean 20 nearly: 5 and 95 percent are 13 and 28."""
     result = state(frame(*[100_000.0] * 20, *[1.0] * 1980))
@@ -545,6 +547,7 @@ def test_contributions_raise_the_premium():
     assert found["premium_change_pmpm"][0] == pytest.approx((6300 - 55_000) / 1200)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(monkeypatch):
     claims = frame(*[1000.0 * i for i in range(300)])
     first = state(claims).premium_effect(member_months=1200, seed=1, draws=100)

@@ -456,6 +456,7 @@ def test_a_workbook_may_weight_its_rate_changes_by_any_premium(clean, column):
     assert {row["result"] for row in results(read, "RV-012")} == {"pass"}
 
 
+@pytest.mark.slow
 def test_no_weights_bring_a_mean_out_of_the_range_of_its_terms(clean):
     """Current premiums are absent in G1: a mean between 6.2 and 9.4 percent could be by them, one above could not."""
     for mean, result in (("0.0700", "not_evaluated"), ("0.0945", "pass"), ("0.0950", "finding")):

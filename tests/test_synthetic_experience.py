@@ -127,6 +127,7 @@ def test_keys_hold(claims: Tables, people: Tables) -> None:
     assert set(claims["claim_triangle"]["benefit_category"]) == set(CATEGORIES) - {"capitation"}
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(market: Tables, claims: Tables) -> None:
     again = synthetic_experience(market, seed=7)
     assert all(again[name].equals(frame) for name, frame in claims.items())
@@ -350,6 +351,7 @@ def test_richer_variants_pay_more_of_the_same_care(people: Tables) -> None:
     assert worth["01", "01"] > worth["02", "01"] > worth["04", "01"] > worth["07", "01"]
 
 
+@pytest.mark.slow
 def test_current_rates_are_those_of_the_year_after(market: Tables, people: Tables) -> None:
     now = dict(own(market, "plans").select("plan_id", "base_premium_monthly").rows())
     later = dict(own(market_of(10, benefit_year=YEAR + 1), "plans").select("plan_id", "base_premium_monthly").rows())
@@ -358,6 +360,7 @@ def test_current_rates_are_those_of_the_year_after(market: Tables, people: Table
     assert all(1.03 < later[plan] / now[plan] < 1.06 for plan in rates)
 
 
+@pytest.mark.slow
 def test_states_with_family_tiers_and_empty_issuers_are_refused(market: Tables) -> None:
     with pytest.raises(InputRefused, match="rates by family tiers"):
         synthetic_projection(market_of(200, state="NY"), seed=1)
@@ -365,6 +368,7 @@ def test_states_with_family_tiers_and_empty_issuers_are_refused(market: Tables) 
         synthetic_experience(market, seed=1, issuer_id="99999")
 
 
+@pytest.mark.slow
 def test_another_issuer_has_its_own(market: Tables, claims: Tables) -> None:
     found = synthetic_experience(market, seed=7, issuer_id="00202")
     assert set(found["experience"]["issuer_id"]) == {"00202"}

@@ -34,11 +34,11 @@ def demo_command(
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another seed, another market.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Score a made-up market, settle it between its issuers, let the largest of them file rates, and draw pages.
+    """Score a made-up market, settle it between its issuers, let the largest of them file rates.
 
     Leaves a folder with the inputs, the scores, some of them taken apart, the transfers, also under other mixes of
     enrollees, the findings, a workbook, summary.html and transfers.html, rates that can be quoted, and a rate filing
-    with its inputs (filing/) and results (filed/).
+    with its inputs (filing/) and results (filed/); its pages are drawn by the command that is printed at the end.
     """
     from data_specs._manifest import publishing, writing
     from poolwise.cli._demo_rates import write_rates
@@ -58,9 +58,7 @@ def demo_command(
         filed = _filed(market, settled, seed, staging, begin)
         begin("drawing")
         pages = _drawn(scored, settled, market, staging)
-        if filed is not None:
-            used += filed.tables
-            pages += [f"{_FILED}/{page}" for page in filed.draw(staging / _FILED, notes=[_FICTION], with_sheets=False)]
+        used += [] if filed is None else filed.tables
         _describe(scored, settled, {"enrollees": enrollees, "seed": seed}, files, used, staging)
     places = [out / page for page in pages]
     if as_json:

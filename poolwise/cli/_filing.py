@@ -127,15 +127,16 @@ def _run(job: Job, out: Path | None) -> FilingOutcome:
     """Do the job: check the place of the results first, then work out, then publish."""
     from poolwise.cli._screen import progress
     from rating.filing._config import read_config
-    from rating.filing._config_changes import read_changes
+    from rating.filing._config_changes import read_changes, with_changes
 
-    # Before anything is read: what cannot be asked need not wait for a large file.
     wanted = read_changes(job.asked.what_if)
     for text in job.asked.traces:
         trace_arguments(text)
     with progress(_STEPS) as begin:
         begin("reading the document")
         config = read_config(job.config)
+        # Before any table is read: what cannot be asked need not wait for a large file.
+        with_changes(config, None, wanted)
         if out is None:
             return work_out(config, job.asked, wanted, begin)
         from data_specs._manifest import publishing, writing
@@ -157,15 +158,19 @@ def describe(job: Job, outcome: FilingOutcome, folder: Path) -> None:
     from data_specs._manifest import describe_run, write_manifest
 
     config = outcome.run.config
+    home = config.path.parent
     files = {config.path.name: config.path}
-    files |= {place.name: place for place in config.files.values() if place.is_file()}
+    for key, place in config.files.items():
+        # Two folders may each have a plans.csv: what lies elsewhere is told apart by its key.
+        if place.is_file():
+            files[place.relative_to(home).as_posix() if place.is_relative_to(home) else f"{key}: {place.name}"] = place
     prior = None if job.asked.prior is None else workbook_of(job.asked.prior)
     run = describe_run(
         "filing",
         job.options,
         benefit_year=outcome.run.filing.header["plan_year"],
         settings=dict(outcome.run.filing.settings.select("setting", "value").rows()),
-        inputs=files | ({f"prior {prior.name}": prior} if prior else {}),
+        inputs=files | ({f"--prior: {prior.name}": prior} if prior else {}),
         tables=outcome.tables,
         findings=outcome.counted_findings(),
         uncertain=outcome.run.filing.uncertain,

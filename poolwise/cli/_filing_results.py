@@ -161,7 +161,7 @@ class FilingOutcome:
         except ExtraMissing as error:
             self.notes.append(f"no workbook was written: {error}")
 
-    def draw(self, folder: Path, *, notes: Sequence[str] = (), with_sheets: bool = True) -> list[str]:
+    def draw(self, folder: Path, *, notes: Sequence[str] = ()) -> list[str]:
         """Draw exhibits, as sheets and as a page, and the reliance page; what cannot be drawn is said in the notes.
 
         Return the names of the pages.
@@ -172,8 +172,7 @@ class FilingOutcome:
         header = self.run.filing.header
         title = f"Rate filing of issuer {header['issuer_id']}, {header['state']}, plan year {header['plan_year']}"
         try:
-            if with_sheets:
-                write_filing_sheets(folder / EXHIBITS, given, title=title, notes=remarks)
+            write_filing_sheets(folder / EXHIBITS, given, title=title, notes=remarks)
         except (ExtraMissing, OutputRefused) as error:
             self.notes.append(f"no workbook of exhibits was written: {error}")
         links = {PAGE: {"What the person who signs relies on": RELIANCE}, RELIANCE: {"The exhibits": PAGE}}

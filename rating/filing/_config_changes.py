@@ -65,7 +65,7 @@ def read_changes(texts: Sequence[str]) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def with_changes(config: FilingConfig, filing: Filing, wanted: Sequence[Change]) -> FilingConfig:
+def with_changes(config: FilingConfig, filing: Filing | None, wanted: Sequence[Change]) -> FilingConfig:
     """Return a filing's document with changes.
 
     ``trend`` (or ``trend.professional``) is the annual trend of claims: both years' utilization factors stay as they
@@ -76,8 +76,9 @@ def with_changes(config: FilingConfig, filing: Filing, wanted: Sequence[Change])
     ----------
     config : FilingConfig
         The document.
-    filing : Filing
-        What it gives without the changes.
+    filing : Filing or None
+        What it gives without the changes; None: names and values are looked at, as far as that can be, before anything
+        is worked out.
     wanted : sequence of Change
         Of :func:`read_changes`.
 
@@ -96,8 +97,8 @@ def with_changes(config: FilingConfig, filing: Filing, wanted: Sequence[Change])
     return config
 
 
-def _changed(config: FilingConfig, filing: Filing, change: Change) -> FilingConfig:
-    formulas = Formulas.of(filing.chosen.as_dict())
+def _changed(config: FilingConfig, filing: Filing | None, change: Change) -> FilingConfig:
+    formulas = Formulas.of((FilingSettings() if filing is None else filing.chosen).as_dict())
     categories = _categories_of(change.name)
     if categories:
         _refuse_place(change)
@@ -128,9 +129,11 @@ def _categories_of(name: str) -> tuple[str, ...]:
     return (category,) if category in CATEGORIES and category != name else ()
 
 
-def _with_trend(config: FilingConfig, filing: Filing, categories: Sequence[str], trend: Decimal) -> FilingConfig:
+def _with_trend(config: FilingConfig, filing: Filing | None, categories: Sequence[str], trend: Decimal) -> FilingConfig:
     if trend <= -1:
         raise SettingRefused("a trend is above -1", remedy="write 0.07 for 7 percent a year")
+    if filing is None:
+        return config
     given: dict[str, Decimal] = {}
     for category in categories:
         for year in ("y1", "y2"):
@@ -145,7 +148,10 @@ def _with_trend(config: FilingConfig, filing: Filing, categories: Sequence[str],
     return _assuming(config, given)
 
 
-def _with_plans(config: FilingConfig, filing: Filing, change: Change) -> FilingConfig:
+def _with_plans(config: FilingConfig, filing: Filing | None, change: Change) -> FilingConfig:
+    held = {**config.plan_changes, (change.name, change.place): _number(change)}
+    if filing is None:
+        return replace(config, plan_changes=held)
     offered = filing.plans.filter(filing.plans["plan_category"].is_in(_OFFERED))["plan_id"].to_list()
     if change.place and change.place not in offered:
         near = nearest(change.place, offered)
@@ -153,8 +159,6 @@ def _with_plans(config: FilingConfig, filing: Filing, change: Change) -> FilingC
             f"what-if {change.words!r}: the filing offers no plan {change.place!r}",
             remedy=f"did you mean {near!r}?" if near else "plans are " + ", ".join(offered),
         )
-    held = dict(config.plan_changes)
-    held[change.name, change.place] = _number(change)
     return replace(config, plan_changes=held)
 
 

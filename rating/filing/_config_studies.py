@@ -7,7 +7,7 @@ document gives wins over the study, and the ledger says what the study gave.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -133,7 +133,8 @@ def run_studies(
     manual = _manual(config, reader)
     if manual is not None:
         findings.extend(manual.findings)
-        entries += manual.entries
+        source = config.section("manual")["source"]
+        entries += [replace(e, source=e.source or source) if e.name == "manual_ehb" else e for e in manual.entries]
     large = None if pooling is None else pooling.listed
     return Studies(studied, large, trend, morbidity, manual, believed, tuple(entries), findings)
 
