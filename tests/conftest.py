@@ -11,9 +11,9 @@ into reading the tests and into the slow twin of the score. A new part of the pr
 - pages are drawn where pages are looked at, elsewhere the fixture `without_pages` keeps them out;
 - nothing is read or computed when a test file is imported but the names of its cases.
 
-Of a test with several cases the default run takes a sixth, at most six, always the same ones; the slow run takes
-the others, so that both together leave nothing out. `every_case` marks a test whose cases all belong to the default
-run: what must hold of every year, or what each case says of something else.
+Of a test with several cases the default run takes an eighth, at most four, and of a file no more than twenty tests,
+always the same ones; the slow run takes the others, so that both together leave nothing out. `every_case` marks a test
+whose cases all belong to the default run: what must hold of every year, or what each case says of something else.
 """
 
 import gc
@@ -22,7 +22,8 @@ from collections import defaultdict
 
 import pytest
 
-SHARE, MOST = 6, 6  # one case in so many is in the default run, and no more than so many of one test
+SHARE, MOST = 8, 4  # one case in so many is in the default run, and no more than so many of one test
+MOST_OF_FILE = 20  # tests of one file in the default run
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,14 +40,24 @@ def pytest_collection():
 
 @pytest.hookimpl(tryfirst=True)  # before the selection by marker
 def pytest_collection_modifyitems(items):
-    cases = defaultdict(list)
-    for item in items:
-        if "slow" not in item.keywords and "every_case" not in item.keywords:
-            cases[item.nodeid.partition("[")[0]].append(item)
-    for several in cases.values():
-        in_order = sorted(several, key=lambda item: (zlib.crc32(item.name.encode()), item.name))
-        for item in in_order[min(MOST, -(-len(several) // SHARE)) :]:
-            item.add_marker(pytest.mark.slow)
+    by_test, by_file = defaultdict(list), defaultdict(list)
+    for item in _shared(items):
+        by_test[item.nodeid.partition("[")[0]].append(item)
+    for several in by_test.values():
+        _leave_to_the_slow_run(several, min(MOST, -(-len(several) // SHARE)))
+    for item in _shared(items):
+        by_file[item.nodeid.partition("::")[0]].append(item)
+    for several in by_file.values():
+        _leave_to_the_slow_run(several, MOST_OF_FILE)
+
+
+def _shared(items):
+    return [item for item in items if "slow" not in item.keywords and "every_case" not in item.keywords]
+
+
+def _leave_to_the_slow_run(several, most):
+    for item in sorted(several, key=lambda item: (zlib.crc32(item.name.encode()), item.name))[most:]:
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -264,6 +264,7 @@ def test_the_interval_narrows_with_the_population():
     assert 1.4 < errors[0] / errors[1] < 2.9
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_that_of_theory():
     """Two issuers of one plan, one area: the delta method on ratio estimators, policies as the unit."""
     frames = population(9, 500, plans=2, issuers=2, areas=1, metals=("silver",))

@@ -115,6 +115,7 @@ def test_months_that_stand_out_move_huber_less():
     assert abs(huber - 0.07) < abs(least - 0.07) / 2
 
 
+@pytest.mark.slow
 def test_cost_and_utilization_make_up_the_trend():
     draw = np.random.default_rng(5)
     frame = cents(noisy_series(4), "allowed").with_columns(services=pl.Series(draw.integers(4000, 6000, 36)))

@@ -89,6 +89,7 @@ def test_areas_are_those_of_the_state(state: str, areas: int) -> None:
     assert (sold.filter(issuer_id="00606").height < areas) == (areas > 2)
 
 
+@pytest.mark.slow
 def test_base_premiums_rise_with_the_level_and_are_about_the_same_under_every_curve(market: Tables) -> None:
     means = {}
     for state, tables in (("OH", market), ("NY", market_of(1_500, state="NY")), ("DC", market_of(10, state="DC"))):

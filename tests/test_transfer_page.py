@@ -207,6 +207,7 @@ def test_few_people_with_high_costs_are_not_told_of():
     assert "Nobody" in high_cost_of([0, 0])["instead"]
 
 
+@pytest.mark.slow
 def test_a_mix_about_few_people_is_left_out(market, undrawn_charts):
     section = mixes_section(market, pool_figures(market.transfers), [])
     assert [m["mix"] for m in section["about"]] == ["fewer young"]
