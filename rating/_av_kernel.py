@@ -148,7 +148,8 @@ def _employer_part(
     deductible = np.where(one, designs.deductible[:, 0], designs.deductible.sum(axis=1))
     money = np.minimum(designs.employer_money, deductible)
     has_part = counted > 0
-    spend = money / np.where(has_part, counted, 1.0)
+    with np.errstate(over="ignore"):  # so little counts that no spend reaches the money: the unlimited row
+        spend = money / np.where(has_part, counted, 1.0)
     place = place_in(tables.spend, spend)
     added = np.zeros(len(av))
     for code, means in enumerate(tables.means[COMBINED]):

@@ -215,6 +215,7 @@ def test_issuer_that_charges_one_child():
     assert (str(result.households["lowest_monthly"].item()), amount(result)) == ("400.00", "450.00")
 
 
+@pytest.mark.slow
 def test_the_second_plan_can_differ_by_age():
     rates = pl.concat([by_age("a", lambda age: 100 + 5 * age), flat("b", "250"), flat("c", "260")])
     plans = [benchmark(family(age), rates).households["benchmark_plan_id"].item() for age in (21, 31, 60)]
@@ -298,6 +299,7 @@ def test_family_tiers(state, ages, relationships, expected):
     assert result.uncertain["table"].to_list() == (["rating/family_tiers", "rating/rating_rules"] if option else [])
 
 
+@pytest.mark.slow
 def test_filed_tier_rates_are_looked_up():
     members = family(40, 39, 10, relationship=["self", "spouse", "child"]).with_columns(state=pl.lit("NY"))
     rates = tier_rates("NY", "1", "760", couple="1520", couple_one_dependent="2166.01", couple_two_dependents="2170")
@@ -498,6 +500,7 @@ def test_agrees_with_the_twin():
     assert shuffled.equals(benchmark(members, rates).households)
 
 
+@pytest.mark.slow
 def test_parts_do_not_change_the_result(monkeypatch):
     from rating import _policy_premiums
 

@@ -190,6 +190,7 @@ def test_order_of_rows_and_threads_change_no_byte(frames, report, monkeypatch):
     assert not base.draws["transfer"].equals(other.draws["transfer"])
 
 
+@pytest.mark.slow
 def test_more_draws_begin_with_the_same_ones(report):
     few = bootstrap_transfers(report, benefit_year=YEAR, seed=1, draws=5)
     many = bootstrap_transfers(report, benefit_year=YEAR, seed=1, draws=50)

@@ -149,6 +149,7 @@ def test_explanation_adds_up(year, tmp_path):
     assert pl.read_parquet(tmp_path / "out" / "scores.parquet")["variables"].to_list()[0] == ["G01", "MAGE_LAST_45_49"]
 
 
+@pytest.mark.slow
 def test_csv_holds_the_same(year, tmp_path):
     run("score", year, "--benefit-year", 2025, "--out", tmp_path / "a", "--explain")
     run("score", year, "--benefit-year", 2025, "--out", tmp_path / "b", "--explain", "--format", "csv")
@@ -207,6 +208,7 @@ def test_rejected_rows_are_counted_and_written(year, tmp_path):
     assert "MEM-006" in said.stdout
 
 
+@pytest.mark.slow
 def test_rejected_rows_with_nested_columns_are_written(year, tmp_path):
     tables = read_folder(year)
     nested = tables.diagnoses.with_columns(
@@ -222,6 +224,7 @@ def test_rejected_rows_with_nested_columns_are_written(year, tmp_path):
     assert json.loads(row["origin"]) == {"origin": {"a": 1, "b": "x"}}
 
 
+@pytest.mark.slow
 def test_nobody_scored_is_no_success(year):
     said = run("score", year, "--benefit-year", 2022, code=1).stdout
     assert "nobody was scored" in said
@@ -643,6 +646,7 @@ def test_added_table_is_used(year, tmp_path):
     assert data_specs.table("hhs_hcc/csr_factors", year=2025).equals(factors)  # out of use after the run
 
 
+@pytest.mark.slow
 def test_listed_with_own_tables(tmp_path):
     one_table(tmp_path / "own", "csr_factors", data_specs.table("hhs_hcc/csr_factors", year=2025))
     listed = json.loads(run("tables", "--tables", tmp_path / "own", "--json").stdout)["tables"]
@@ -748,7 +752,8 @@ def test_version():
     assert run("--version").stdout.split() == ["poolwise", importlib.metadata.version("poolwise")]
 
 
-@pytest.mark.parametrize("year", ["soon", pytest.param("2014", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("year", ["soon", "2014"])
 def test_module_ends_with_the_exit_code_of_the_command(tmp_path, year):
     said = process("-m", "poolwise", "score", tmp_path / "nowhere", "--benefit-year", year)
     assert (said.returncode, said.stdout) == (2, "")

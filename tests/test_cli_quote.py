@@ -174,6 +174,7 @@ def test_ages_birth_dates_and_words():
     assert frame["birth_date"].to_list() == [date(1981, 1, 1), date(1983, 1, 1)]
 
 
+@pytest.mark.slow
 def test_only_the_plans_asked_for(rates):
     document = quoted(rates, *HERE, *FAMILY, "--plan", A)
     assert offers(document, "place", "plan_id", "monthly_credit") == [(2, A, "887.00")]
@@ -228,6 +229,7 @@ def test_the_page(ohio, tmp_path):
     assert "<svg>" in (tmp_path / "many" / "quotes.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn_charts")
 def test_without_the_extra_there_is_no_page(ohio, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "altair", None)
@@ -254,6 +256,7 @@ def test_one_file_of_rates_of_a_small_group_by_quarter(tmp_path):
     assert offers(quoted(path, *options), "premium_monthly", "notes") == [("103.00", "small_group")]
 
 
+@pytest.mark.slow
 def test_counties_by_name(ohio):
     options = ("--state", "OH", "--person", 45, "--setting", "area_map=2023")
     document = quoted(ohio, *options, "--county", "hamilton county")
@@ -332,6 +335,7 @@ def test_settings_that_are_not_known(rates, setting):
     assert setting.split("=")[0] in refusal(rates, *HERE, "--person", 45, "--setting", setting)["what"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("year", range(2014, 2027))
 def test_every_year_with_percentages(ohio, year):
     document = quoted(ohio, "--rating-area", "R-OH004", "--person", 40, "--income", 30_000, year=year)
@@ -650,6 +654,7 @@ def test_ages_instead_of_birth_dates(rates, tmp_path):
     assert by_birth["summary"] == document["summary"]
 
 
+@pytest.mark.slow
 def test_zips_of_a_file(ohio, tmp_path):
     lines = "h1,1,40,99901\nh2,1,40,99902\nh3,1,40,99903\nh4,1,40,\n"
     path = tmp_path / "households.csv"

@@ -137,6 +137,7 @@ def test_two_factors_by_hand():
     assert "mean of two chains" in halves.note
 
 
+@pytest.mark.slow
 def test_the_order_is_a_setting():
     changed = filing_g1.g1(
         assumptions=filing_g1.assumptions() | {"adj_morbidity": "1.1"}, settings={"bridge_order": "symmetric"}

@@ -91,6 +91,7 @@ def with_fee(**fee):
     return assumptions | fee
 
 
+@pytest.mark.slow
 def test_published_fee_needs_the_on_exchange_share():
     with pytest.raises(InputRefused, match="on_exchange_premium_share: no value"):
         filing_g1.g1(assumptions=with_fee(exchange_type="FFE"))
@@ -345,6 +346,7 @@ VARIANTS = pl.DataFrame(
 )
 
 
+@pytest.mark.slow
 def test_load_from_variants():
     """0.5 x 0.70 x 1.03 + 0.2 x 0.73 x 1.03 + 0.3 x 0.94 x 1.15 = 0.83518, over 0.70 x 1.03 = 0.721: 1.158363..."""
     found = filing_g1.g1(variants=VARIANTS, settings={"csr_load": "on_exchange_silver"})
@@ -416,6 +418,7 @@ def test_calibration_as_a_template_prints_it():
     assert rate / found.value("plan_adjusted_index_rate", SILVER) == factors[0] * factors[1] * factors[2]
 
 
+@pytest.mark.slow
 def test_given_calibration_needs_no_mix():
     given = {"calib_age": "0.5730", "calib_geo": "1.0128", "calib_tobacco": "0.9932"}
     found = filing_g1.g1(assumptions=filing_g1.assumptions() | given, mix=None)
@@ -428,11 +431,13 @@ def test_given_calibration_needs_no_mix():
         filing_g1.g1(mix=None)
 
 
+@pytest.mark.slow
 def test_factors_of_the_mix_need_not_be_given(usual):
     mix = filing_g1.mix().with_columns(pl.when(pl.col("kind") == "tobacco").then("factor").alias("factor"))
     assert filing_g1.g1(mix=mix).rates.equals(usual.rates)
 
 
+@pytest.mark.slow
 def test_mix_that_does_not_match_membership():
     mix = filing_g1.mix().with_columns(
         pl.when(pl.col("level") == "57").then(pl.lit("9000")).otherwise("member_months").alias("member_months")
@@ -562,6 +567,7 @@ def test_quarters_that_cannot_be_used():
 # ------------------------------------------------------------------------------------------------ rate changes
 
 
+@pytest.mark.slow
 def test_definitions_of_the_rate_change():
     plans = filing_g1.plans().drop("cumulative_rate_change")
     current = pl.DataFrame(

@@ -426,6 +426,7 @@ def test_a_folder_with_nothing_to_add_is_refused(tmp_path, make):
         data_specs.add_tables(make(tmp_path), family="hhs_hcc", to=tmp_path / "store")
 
 
+@pytest.mark.slow
 def test_a_whole_year_goes_through_the_checked_way_in(tmp_path):
     source = tmp_path / "source"
     names = ["hcc_label", "hcc_hierarchy", "rxc_hierarchy", "demographic_bands"]

@@ -127,6 +127,7 @@ def test_a_birthday_on_29_february():
     assert book.run({"leap_birthday": "february_28"}).lines["rating_age"].item() == 21
 
 
+@pytest.mark.slow
 def test_a_small_group_keeps_the_age_of_its_own_plan_year():
     book = Book().plan(market="small_group").person("A", date(1964, 3, 1), 1.0)
     half = (date(2025, 1, 1), date(2025, 6, 30)), (date(2025, 7, 1), date(2025, 12, 31))
@@ -251,6 +252,7 @@ def test_premium_rows_of_one_policy_add_up():
     assert book.row(FULL_MONTHS)["premium"] == 12 * 540.25
 
 
+@pytest.mark.slow
 def test_member_premium_instead_of_the_policys():
     book = household(40, 39, relationships=["self", "spouse"])
     for row, own in zip(book.rows["spans"], (300.1, 200.2), strict=True):
@@ -281,6 +283,7 @@ def test_each_variant_has_its_own_score_and_all_share_the_plan_row():
     assert row["billable_member_months"] == 3.0
 
 
+@pytest.mark.slow
 def test_scores_rounded_to_three_decimals_are_added_as_they_are():
     book = Book().plan().alone("A", 40, 0.337, 1.0, variant="06")
     book.rows["scores"][0].update(csr_variant="06", csr_factor=1.12, csr_adjusted_score=0.377)
@@ -416,6 +419,7 @@ def test_rules_are_read_from_the_tables(tmp_path):
 # ---------------------------------------------------------------------------------------------------- from claims on
 
 
+@pytest.mark.slow
 def test_scores_of_a_run_are_taken_as_they_come():
     """A type 2 diabetic of 45: 0.336 in silver, as in the documentation of scoring; variant 06 multiplies by 1.12."""
     book = Book().plan().person("A", date(1980, 3, 10), None).span("A", premium=100.0, area="1", variant="06")

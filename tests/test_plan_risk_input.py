@@ -299,6 +299,7 @@ def test_area_factors_from_silver_premiums():
     assert (report.areas["gcf"] * weights).sum() / weights.sum() == pytest.approx(1, rel=1e-15)
 
 
+@pytest.mark.slow
 def test_decimals_of_a_computed_factor():
     exact = two_areas().run().areas["gcf"].to_list()
     assert two_areas().run({"gcf_decimals": 3}).areas["gcf"].to_list() == [round(v, 3) for v in exact]

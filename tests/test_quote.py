@@ -226,6 +226,7 @@ def test_same_bytes_for_any_order_threads_and_chunks(threads, monkeypatch):
     assert found.findings.equals(expected.findings)
 
 
+@pytest.mark.slow
 def test_filed_rates_of_the_rate_table_give_the_same_premiums_as_its_base_rates():
     from rating._rate_table import rate_table
 

@@ -154,6 +154,7 @@ def test_tobacco_in_a_prohibited_state_is_counted_and_not_charged():
         quoted(rows, [made.plan("a", area="R-CA001", tobacco_ratio="1.1")])
 
 
+@pytest.mark.slow
 def test_tobacco_below_the_legal_age_is_counted():
     rows = made.family(20, tobacco_use=True)
     assert fired(quoted(rows, [made.plan("a", tobacco_ratio="1.5")]))["QTE-015"] == 1
@@ -162,6 +163,7 @@ def test_tobacco_below_the_legal_age_is_counted():
     assert amounts(found) == ["436.50"]
 
 
+@pytest.mark.slow
 def test_no_silver_plan_and_one_silver_plan():
     rows = made.family(40, annual_income="20000", tax_household_size=1)
     none = quoted(rows, [made.plan("g", metal_level="gold")])

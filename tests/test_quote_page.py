@@ -574,6 +574,7 @@ def test_page_of_many_households_hides_small_groups(many, undrawn):
         assert word in html
 
 
+@pytest.mark.slow
 def test_few_households_are_not_told_of(many, undrawn):
     rows, plans, _ = many
     few = [row for row in rows if row["household_id"] < "h00009"]

@@ -79,6 +79,7 @@ def test_random_filings_equal_the_twin(filings):
     assert set(ways) == {"nearest", "down", "up", None}
 
 
+@pytest.mark.slow
 def test_counts_against_the_rate_of_age_21():
     draw = random.Random(2)
     frames, expected = [], []

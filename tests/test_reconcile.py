@@ -113,7 +113,7 @@ def month_frame(homes: list[dict], covers: list[list[dict]]) -> pl.DataFrame:
 
 @pytest.mark.parametrize("year", YEARS)
 def test_agrees_with_the_twin(year):
-    homes, covers = random_year(year, 40, 5)
+    homes, covers = random_year(year, 20, 5)
     returns, months = pl.DataFrame(homes), month_frame(homes, covers)
     result = reconcile(
         returns.sample(fraction=1, shuffle=True, seed=1), months.sample(fraction=1, shuffle=True, seed=2), tax_year=year
@@ -215,6 +215,7 @@ def test_statements_that_contradict_each_other():
     assert fired(result) == {"SUB-060": 12, "SUB-020": 1}
 
 
+@pytest.mark.slow
 def test_amounts_that_are_not_known():
     result = reconcile(tax_return(), statements(advance=None), tax_year=2024)
     row = result.households.row(0, named=True)
@@ -294,6 +295,7 @@ def test_income_below_poverty_with_and_without_an_advance():
     ) == ["0.00"]
 
 
+@pytest.mark.slow
 def test_uncertain_caps_are_listed_where_they_decided():
     home = tax_return(annual_premium="0", annual_benchmark="9000", annual_advance="9000")
     (line,) = reconcile(home, tax_year=2018).uncertain.rows()

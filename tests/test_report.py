@@ -169,6 +169,7 @@ def test_page_of_a_few_people_shows_nothing_of_them(undrawn_charts):
     assert "<svg" not in page
 
 
+@pytest.mark.slow
 def test_few_rejected_rows_do_not_follow_from_the_rest(undrawn_charts):
     counts = pl.DataFrame({"table": ["enrollees"], "input": [200], "accepted": [197], "rejected": [3]})
     page = page_of(pl.DataFrame([line(f"{n}") for n in range(200)]), counts=counts)

@@ -98,7 +98,12 @@ def test_same_arguments_give_the_same_bytes() -> None:
     # Numbers of NumPy are numbers.
     again = digest(synthetic_market("NY", enrollees=np.int64(200), seed=np.int32(5)))  # type: ignore[arg-type]
     assert first == again
-    assert digest(synthetic_market("NY", enrollees=200, seed=6)) != first
+
+
+@pytest.mark.slow
+def test_other_arguments_give_another_market() -> None:
+    markets = [("NY", 5), ("NY", 6), ("NJ", 5)]
+    assert len({digest(synthetic_market(state, enrollees=200, seed=seed)) for state, seed in markets}) == 3
 
 
 @pytest.mark.slow

@@ -482,6 +482,7 @@ def test_text_is_never_a_formula(tmp_path):
         assert not any(text in f for f in written for text in ("2+5", "1+1", "@")), sheet
 
 
+@pytest.mark.slow
 def test_equal_settlements_give_equal_workbooks(tmp_path):
     for name, rows in (("one", ROWS), ("other", ROWS[::-1])):
         write_workbook(tmp_path / f"{name}.xlsx", settled(rows), title="Made")
