@@ -104,7 +104,8 @@ def second_lowest_cost_silver(
         a reference member whom the rates are for.
     rates : DataFrame, optional
         ``plan_id``, ``rating_area_id``, ``individual_rate`` (dollars a month, non-tobacco), ``age_band`` (0-14, 15,
-        ... 64+; family: one adult, with the columns of family tiers), ``state`` where the plan id does not hold it.
+        ... 64+, or 0-20, 21, ... 64, 65 and over; family: one adult, with the columns of family tiers), ``state``
+        where the plan id does not hold it.
         Rows in force on 1 January of the plan year. Without `rates` the benchmark comes from
         ``rating/benchmark_premiums`` (2018 to 2026; whole dollars at age 0).
     plans : DataFrame, optional

@@ -87,7 +87,7 @@ def member_premiums(
     --------
     A parent of 45 and four children at 300 and 100 dollars; the second plan charges one child only.
 
-    >>> cents = np.where(np.arange(65) < 21, 10000, 30000) * np.ones((2, 1), int)
+    >>> cents = np.where(np.arange(66) < 21, 10000, 30000) * np.ones((2, 1), int)
     >>> ages = np.array([45, 12, 9, 7, 2])
     >>> family = Covered(np.zeros(5, int), ages, -365 * ages, np.arange(5), np.full(5, 4))
     >>> from data_specs._policy import rating_rules

@@ -31,6 +31,7 @@ Flags = NDArray[np.bool_]
 
 _TABLE = "rates"
 BASE_DECIMALS = 8  # ends of bases are given to so many decimals of a dollar
+_OLDER = "65+"
 _MOST_DECIMALS = 6
 _WORD = 2**63
 
@@ -88,9 +89,10 @@ def filed_rates(frame: Any, factors: RatingFactors) -> FiledRates:
     groups = keys.select(order).unique().sort(order)
     group = keys.join(groups.with_row_index("group"), on=order, how="left", maintain_order="left", validate="m:1")
     at = group["group"].to_numpy().astype(np.int64)
-    labels, millionths = _cells(factors)
+    bands = _bands(rates)
+    labels, millionths = _cells(factors, splits_the_oldest=bool((bands == _OLDER).any()))
     common = gcd(*millionths.tolist(), 1_000_000)
-    plain, tobacco, decimals = _matrices(rates, labels, at, groups.height, factors)
+    plain, tobacco, decimals = _matrices(rates, bands, labels, at, groups.height, factors)
     area_factors = _area_factors(rates, at, groups.height)
     scaled = millionths // common
     largest, loaded = 2 * int(plain.max()), 2 * max(int(tobacco.max()), 0)
@@ -118,22 +120,38 @@ def _keys(rates: pl.DataFrame, factors: RatingFactors) -> pl.DataFrame:
     return keys.with_row_index("line")
 
 
-def _cells(factors: RatingFactors) -> tuple[tuple[str, ...], Integers]:
-    """Return the names of the cells of a rate table of the state, and their factors in millionths."""
+def _bands(rates: pl.DataFrame) -> pl.Series:
+    """Return the age bands as a rate table names them."""
+    words = _frames.text_column(rates, _TABLE, "age_band").str.strip_chars().str.to_lowercase()
+    return words.str.replace(r"\s*(?:and (?:over|older))$", "+").str.replace(r"^family option$", FAMILY_BAND)
+
+
+def _cells(factors: RatingFactors, *, splits_the_oldest: bool) -> tuple[tuple[str, ...], Integers]:
+    """Return the names of the cells of a rate table of the state, and their factors in millionths.
+
+    Tables of the first years rate 64 apart from 65 and over; the age curve has one factor for both.
+    """
     if factors.tiers is None:
-        return factors.bands.labels, factors.band_millionths
+        labels, millionths = factors.bands.labels, factors.band_millionths
+        if not splits_the_oldest:
+            return labels, millionths
+        return (*labels[:-1], labels[-1].removesuffix("+"), _OLDER), np.append(millionths, millionths[-1])
     multipliers = dict(zip(TIERS, factors.tiers.millionths.tolist(), strict=True))
     found = {column: multipliers[tier] for column, tier in TIER_COLUMNS.items() if multipliers[tier]}
     return tuple(found), np.array(list(found.values()), np.int64)
 
 
 def _matrices(
-    rates: pl.DataFrame, labels: tuple[str, ...], group: Integers, groups: int, factors: RatingFactors
+    rates: pl.DataFrame,
+    bands: pl.Series,
+    labels: tuple[str, ...],
+    group: Integers,
+    groups: int,
+    factors: RatingFactors,
 ) -> tuple[Integers, Integers, int]:
     """Return rates without and with tobacco by group and cell, and their decimals."""
     import polars as pl
 
-    bands = _frames.text_column(rates, _TABLE, "age_band").str.strip_chars()
     allowed = [FAMILY_BAND] if factors.tiers is not None else list(labels)
     year = f"{factors.state}, {factors.plan_year}"
     rule = f"RATE-001: age bands of {year} are {allowed[0]}" + (f" to {allowed[-1]}" if len(allowed) > 1 else "")

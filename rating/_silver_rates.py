@@ -36,7 +36,7 @@ __all__ = [
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-AGES = 65  # 0 to 64; 64 stands for older
+AGES = 66  # 0 to 65; 65 stands for older, which files of the first years rate apart from 64
 # The columns of a filed family-tier row, by tier and by how many children there are.
 FILED_TIERS = (
     ("individual_rate",) * 4,
@@ -72,7 +72,7 @@ class SilverRates:
     most_children : array of int
         How many children of a policy the plan charges.
     cents : array of int, offers x ages
-        Monthly rate by age 0 to 64, non-tobacco; :data:`NOT_OFFERED` where there is none.
+        Monthly rate by age 0 to 65 (and older), non-tobacco; :data:`NOT_OFFERED` where there is none.
     tier_cents : dict of array of int
         Rates of family-tier rows by column name, where the frame has them; ``individual_rate`` is one adult's.
     by_member : bool
@@ -224,12 +224,12 @@ def tobacco_grid(frame: pl.DataFrame, offer: Integers, plain: Integers) -> Integ
     InputRefused
         A rate that is no amount above zero.
     """
-    cents = plain.copy()
+    cents = np.full_like(plain, NOT_OFFERED)
     money = _positive(frame, "individual_tobacco_rate")
     low, high, family = _band_ages(frame)
     filed = ~family & money.is_given
     _fill(cents, offer[filed], money.cents[filed], low[filed], high[filed])
-    return cents
+    return np.where(cents == NOT_OFFERED, plain, cents)
 
 
 def _positive(frame: pl.DataFrame, column: str, *, is_needed: bool = False, among: Flags | None = None) -> Money:
@@ -273,13 +273,15 @@ def _tier_column(frame: pl.DataFrame, column: str, offer: Integers, family: Flag
 
 
 def _fill(cents: Integers, offer: Integers, rate: Integers, low: Integers, high: Integers) -> None:
-    """Write each rate to the ages of its band."""
+    """Write each rate to the ages of its band; where the last band is 64, it holds for older people too."""
     for age in range(AGES):
         at = (low <= age) & (age <= high)
         places = offer[at]
         if len(places) and np.bincount(places).max() > 1:
             raise _double_rate()
         cents[places, age] = rate[at]
+    oldest = cents[:, AGES - 1]
+    oldest[oldest == NOT_OFFERED] = cents[oldest == NOT_OFFERED, AGES - 2]
 
 
 def _double_rate() -> InputRefused:
@@ -314,7 +316,7 @@ def _arranged(
 
 
 def amounts_at_ages(amount_cents: Integers, curve: AgeCurve) -> Integers:
-    """Return what amounts at age 0 are at every age 0 to 64: amounts x ages, in cents, half up.
+    """Return what amounts at age 0 are at every age 0 to 65: amounts x ages, in cents, half up.
 
     ``rate = amount x factor(age) / factor(0)``: the plan base rate, amount / factor(0), is not rounded.
 

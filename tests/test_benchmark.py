@@ -202,6 +202,28 @@ def test_ages_at_the_edges(age, rate):
     assert amount(benchmark(family(age), rates)) == f"{rate}.00"
 
 
+@pytest.mark.parametrize(
+    ("last", "age", "rate"),
+    [
+        ("64 65+", 64, "364"),
+        ("64 65+", 65, "400"),
+        ("64 65+", 90, "400"),
+        ("64", 64, "364"),
+        ("64", 70, "364"),
+        ("60-64", 70, "364"),
+        ("64+", 65, "364"),
+    ],
+)
+def test_bands_of_the_oldest(last, age, rate):
+    """Files of the first years rate 64 apart from 65 and over; a file that ends at 64 rates older people as 64."""
+    bands = last.replace("65+", "65 and over").split(" ", 1)
+    rows = [("a", "1", "TX", band, {"65 and over": "400"}.get(band, "364")) for band in bands]
+    columns = ["plan_id", "rating_area_id", "state", "age_band", "individual_rate"]
+    rates = pl.DataFrame(rows, schema=columns, orient="row")
+    rates = rates.with_columns(metal_level=pl.lit("silver"))
+    assert amount(benchmark(family(age), pl.concat([rates, rates.with_columns(plan_id=pl.lit("b"))]))) == f"{rate}.00"
+
+
 def test_issuer_that_charges_one_child():
     """a: 300 + 100 (one child of three); b: 300 + 3 x 50; c: far above."""
     rates = pl.concat(

@@ -272,6 +272,16 @@ def test_tobacco_above_the_ceiling(state, ratio, allowed):
     assert only(check_rates(filing(rates), **TX))["tobacco_ratio_allowed"] is None
 
 
+def test_tables_of_the_first_years_rate_64_apart():
+    rates = rated("287.339")
+    oldest = rates.pop("64+")
+    found = only(check_rates(filing(rates | {"64": oldest, "65 and over": oldest}), **TX))
+    assert (found["explained"], found["missing_age_bands"], found["age_ratio_allowed"]) == (True, [], True)
+    found = only(check_rates(filing(rates | {"64": oldest, "65 and over": oldest + 1}), **TX))
+    assert (found["breaking_age_bands"], found["largest_difference"]) == (["65+"], 1)
+    assert only(check_rates(filing(rates | {"64 and over": oldest}), **TX))["missing_age_bands"] == []
+
+
 @pytest.mark.slow
 def test_age_ratio():
     rates = rated("287.3391")
