@@ -121,7 +121,7 @@ def test_no_rate_of_zero_cents():
 @pytest.mark.slow
 def test_a_ratio_below_zero_turns_no_sign():
     of_plan = {"proj_allowed": "100", "proj_member_cost_sharing": "200"}
-    with pytest.raises(InputRefused, match="paid_to_allowed_ratio is not positive"):
+    with pytest.raises(InputRefused, match="paid_to_allowed_ratio is not above 0 and at most 1"):
         filing_g1.g1(plans=of_plans(**of_plan), assumptions=without("proj_risk", proj_risk_adjustment_paid="20"))
 
 
@@ -379,3 +379,12 @@ def test_a_trace_says_how_rates_are_rounded():
     filing = filing_g1.g1(settings={"rounding_direction": "up", "rounding_point": "nontobacco"})
     text = str(filing.trace("rate", SILVER, "R-XX001", 40, tobacco=True))
     assert "rounded up to the cent; the rate without tobacco is rounded to the cent before" in text
+
+
+def test_percentages_where_shares_belong():
+    """A paid-to-allowed ratio of 80.91 would take risk adjustment off nearly a hundredfold too small."""
+    with pytest.raises(InputRefused, match="paid_to_allowed_ratio is not above 0 and at most 1"):
+        filing_g1.g1(assumptions=filing_g1.assumptions() | {"paid_to_allowed_ratio": "80.91"})
+    variants = pl.DataFrame({"plan_id": [filing_g1.plans()["plan_id"][0]], "csr_variant": ["01"], "share": ["1"]})
+    with pytest.raises(InputRefused, match="not above 0 and at most 1"):
+        filing_g1.g1(variants=variants.with_columns(paid_to_allowed=pl.lit("70"), induced_demand=pl.lit("1")))

@@ -20,7 +20,7 @@ __all__ = ["give_csr_load", "plans_with_load", "read_variants", "variant_members
 
 STANDARD = ("00", "01")  # off and on the exchange, without reductions
 _SHARE = "variant_share"
-_WORTH = ("paid_to_allowed", "induced_demand")
+_WORTH = {"paid_to_allowed": "share", "induced_demand": "positive"}  # with their limits
 _TOLERANCE = Decimal("1e-6")  # of shares that add to one
 
 
@@ -61,7 +61,8 @@ def read_variants(frame: Any, draft: Draft, plans: Plans) -> dict[str, list[str]
     if off:
         said = "shares do not add to one" if measure == "share" else "no member months"
         raise refusal("PRC-011", f"{listed(off)}: {said}", f"variants, column {measure}", "mend the shares")
-    worth = {name: read_numbers(variants[name], "variants", "positive") for name in _WORTH if name in variants.columns}
+    given = {name: limits for name, limits in _WORTH.items() if name in variants.columns}
+    worth = {name: read_numbers(variants[name], "variants", limits) for name, limits in given.items()}
     places = [f"{plan} {code}" for plan, code in zip(ids, codes, strict=True)]
     for place, row in sorted(zip(places, range(len(places)), strict=True)):
         source = f"variants, {place}"

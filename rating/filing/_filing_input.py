@@ -63,6 +63,11 @@ _LIMITS: dict[str, tuple[Callable[[Decimal], bool], str, str]] = {
         "is not a fraction from 0 to 1",
         "fractions are of one: 0.025, not 2.5",
     ),
+    "share": (
+        lambda value: 0 < value <= 1,
+        "is not above 0 and at most 1",
+        "check the sign; fractions are of one: 0.81, not 81",
+    ),
     "above_minus_1": (lambda value: value > -1, "is not above -1", "fractions are of one: 0.025, not 2.5"),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_specs import _registry
 from data_specs.errors import InputRefused
 from rating.filing._expressions import PLACEHOLDER
+from rating.filing._filing_input import is_within
 from rating.filing._formulas import CATEGORIES
 from rating.filing._inputs_model import ended_plans, inputs_model
 from rating.filing._ledger import MARKET, Key
@@ -24,7 +25,6 @@ __all__ = ["sensitivity"]
 
 _TABLE = "filing/sensitivities"
 _LOADED, _TIMES = "loaded", "times"
-_NOT_BELOW_ZERO = ("positive", "not_negative", "ratio_0_1")
 
 
 def sensitivity(filing: Filing, *, target: str = "mean_premium_pmpm", plan: str | None = None) -> pl.DataFrame:
@@ -168,5 +168,4 @@ def _effect(
 
 def _is_within(model: FilingModel, key: Key, value: Decimal) -> bool:
     quantity = model.formulas.quantity(key[0], model.places.grain(key[1]))
-    limits = "" if quantity is None else quantity.limits
-    return not (limits in _NOT_BELOW_ZERO and value < 0) and not (limits == "ratio_0_1" and value > 1)
+    return quantity is None or is_within(quantity.limits, value)
