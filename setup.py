@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 EXTENSIONS = {
+    "rating._adjudication": "_ext/adjudication.pyx",
     "rating._continuance": "_ext/continuance.pyx",
     "rating._premium": "_ext/premium.pyx",
     "riskadjust._encoding": "_ext/encoding.pyx",

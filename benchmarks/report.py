@@ -22,6 +22,8 @@ RESULTS = ROOT / ".asv" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: benchmarks/report.py --write -->", "<!-- end of figures -->"
 WITHOUT_PARAMETERS = {
+    "actuarial_values.Designs": "made-up designs, columns of 2026",
+    "actuarial_values.Levers": "1,000 made-up designs on silver tables",
     "scoring.AgainstHccpy": "5% mapped, benefit year 2019",
     "start.Start": "files in the system's cache",
     "prices.Households": "30 plans in each area, Parquet to Parquet",
@@ -78,6 +80,11 @@ RATIOS = (
         "{:.1f} x",
         "7 x",
     ),
+    Row(
+        "`rating.actuarial_value` from columns, a design, against the same method in plain Python",
+        "actuarial_values.Designs.track_ratio_to_plain_python",
+        "{:,.0f} x",
+    ),
     Row("enrollees for whom hccpy gives the same score", "scoring.AgainstHccpy.track_share_that_agrees", "{:.1%}"),
 )
 ABSOLUTE = (
@@ -113,6 +120,24 @@ ABSOLUTE = (
         "16,667",
     ),
     Row("peak memory of that process", "prices.Households.peakmem_quote_files", "{:,.0f} MB", "1 GB"),
+    Row(
+        "`rating.actuarial_value` from columns, designs a second",
+        "actuarial_values.Designs.track_designs_per_second",
+        "{:,.0f}",
+        "20,000",
+        "100,000",
+    ),
+    Row(
+        "the same where no design names a metal: up to four tables each",
+        "actuarial_values.Designs.track_designs_per_second_metal_open",
+        "{:,.0f}",
+    ),
+    Row(
+        "`rating.solve_lever`: the deductible that makes each 70 percent",
+        "actuarial_values.Levers.track_seconds_of_1000_targets",
+        "{:.2f} s",
+        "2 s",
+    ),
     Row("Python alone, whole process", "start.Start.time_python", "{:.3f} s"),
 )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rating._av_columns import INTEGRATED, NOT_SAID, SEPARATE_MOOP, TABLE_METALS, DesignColumns
+from rating._av_columns import INTEGRATED, NOT_SAID, SEPARATE_MOOP, SERVICES, TABLE_METALS, DesignColumns
 from rating._av_tables import COMBINED, DRUG, MEDICAL, Calculator, place_in, value_at
 
 __all__ = ["is_beyond_older", "older_values"]
@@ -21,6 +21,7 @@ __all__ = ["is_beyond_older", "older_values"]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+_PREVENTIVE, _FIRST_DRUG = SERVICES.index("preventive"), SERVICES.index("generic")
 _METAL_RULES = ("platinum_above", "gold_above", "silver_above")
 _PLATINUM, _BRONZE = TABLE_METALS.index("platinum"), TABLE_METALS.index("bronze")
 
@@ -29,9 +30,13 @@ def is_beyond_older(designs: DesignColumns) -> NDArray[np.bool_]:
     """Return which designs have terms that the older calculators' port does not cover.
 
     It covers deductibles, coinsurance and one out-of-pocket limit: no terms of a single service, no option, no tier.
+    Preventive care has no terms, and a coinsurance that is the general one is none of its own.
     """
+    general = np.repeat(designs.plan_coinsurance, (_FIRST_DRUG, len(SERVICES) - _FIRST_DRUG), axis=1)
     has_terms = (designs.subject_to_deductible == 0) | (designs.subject_to_coinsurance == 0)
-    has_terms |= (designs.copay_after_deductible == 1) | (designs.copay > 0) | ~np.isnan(designs.coinsurance)
+    has_terms |= (designs.copay_after_deductible == 1) | (designs.copay > 0)
+    has_terms |= ~np.isnan(designs.coinsurance) & (designs.coinsurance != general)
+    has_terms[:, _PREVENTIVE] = False
     options = (
         designs.inpatient_per_day,
         designs.skilled_nursing_per_day,
@@ -69,7 +74,8 @@ def older_values(designs: DesignColumns, tables: Calculator) -> tuple[Floats, ND
     second = _on_tables(designs.take(again), metal[again], tables)
     av[again] = second[0]
     trials[again] += second[1]
-    return av, trials, metal
+    # Cents in the range are rounded, which may lift full cover by half a cent over everything.
+    return np.minimum(av, 1.0), trials, metal
 
 
 def _on_tables(designs: DesignColumns, metal: NDArray[np.int8], tables: Calculator) -> tuple[Floats, NDArray[np.int32]]:

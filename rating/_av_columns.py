@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_specs.errors import InputRefused
+from riskadjust._plan_table import MARKETS
 
 __all__ = [
     "COMBINED_MOOP",
     "DEDUCTIBLE_TYPES",
     "INTEGRATED",
+    "LARGEST",
+    "MARKETS",
     "MAX_COUNT",
+    "METAL_LEVELS",
     "NOT_SAID",
     "SEPARATE_MOOP",
     "SERVICES",
@@ -53,7 +57,9 @@ SERVICES = (
 DEDUCTIBLE_TYPES = ("integrated", "separate_deductible_combined_moop", "separate_deductible_separate_moop")
 INTEGRATED, COMBINED_MOOP, SEPARATE_MOOP = range(3)
 TABLE_METALS = ("platinum", "gold", "silver", "bronze")
+METAL_LEVELS = (*TABLE_METALS, "expanded_bronze", "catastrophic")
 NOT_SAID = -1  # of a code
+LARGEST = 1e9  # dollars: beyond any amount of a plan; keeps infinities out
 MAX_COUNT = 10  # visits and days of the options
 
 
@@ -68,9 +74,17 @@ class DesignColumns:
     deductible, plan_coinsurance, moop : float64, n x 2
         Medical, drug. Where there is one amount for both, both columns carry it.
     table_metal : int8, n
-        Position in :data:`TABLE_METALS`, or :data:`NOT_SAID`: found by the AV.
+        Position in :data:`TABLE_METALS` of the tables that are used whatever the AV, or :data:`NOT_SAID`: found by it.
+    desired_metal : int8, n
+        Position in :data:`METAL_LEVELS` of the level that the plan is meant to have, or :data:`NOT_SAID`.
     csr_variant : int8, n
         The two digits of the variant as a number, or :data:`NOT_SAID`.
+    market : int8, n
+        Position in :data:`MARKETS`, or :data:`NOT_SAID`.
+    is_hdhp : uint8, n
+        1: a high-deductible health plan within the meaning of 26 U.S.C. 223(c)(2).
+    filed_av : float64, n
+        Output of the federal calculator that the issuer attached; NaN: none.
     subject_to_deductible, subject_to_coinsurance, copay_after_deductible : uint8, n x 18
         0 or 1 per service, in the order of :data:`SERVICES`.
     copay : float64, n x 18
@@ -88,8 +102,8 @@ class DesignColumns:
     tier1_share : float64, n
         Share of utilization in network tier 1; 1: one tier.
     tier2 : DesignColumns, optional
-        The terms of tier 2, as many rows; rows whose `tier1_share` is 1 are not looked at. Its own `table_metal`,
-        `csr_variant`, `employer_money`, `tier1_share` and `tier2` are not looked at either.
+        The terms of tier 2, as many rows; rows whose `tier1_share` is 1 are not looked at. Of what is said of the plan
+        as a whole (`table_metal` to `filed_av`, `employer_money`, `tier1_share`, `tier2`) it is not looked at either.
     """
 
     deductible_type: Bytes
@@ -97,7 +111,11 @@ class DesignColumns:
     plan_coinsurance: Floats
     moop: Floats
     table_metal: Codes
+    desired_metal: Codes
     csr_variant: Codes
+    market: Codes
+    is_hdhp: Bytes
+    filed_av: Floats
     subject_to_deductible: Bytes
     subject_to_coinsurance: Bytes
     copay_after_deductible: Bytes
@@ -170,11 +188,10 @@ class DesignColumns:
         return DesignColumns(**arrays, tier2=tier2)
 
 
-_LARGEST = 1e9  # dollars: beyond any amount of a plan; keeps infinities out
 _FLAG = (np.uint8, 0, 0, 1, False)
 _FLAGS = (np.uint8, len(SERVICES), 0, 1, False)
 _COUNT = (np.uint8, 0, 0, MAX_COUNT, False)
-_PAIR = (np.float64, 2, 0, _LARGEST, False)
+_PAIR = (np.float64, 2, 0, LARGEST, False)
 # name -> dtype, values per design (0: one), lowest, highest, may be blank
 _SHAPES: dict[str, tuple[type, int, float, float, bool]] = {
     "deductible_type": (np.uint8, 0, 0, len(DEDUCTIBLE_TYPES) - 1, False),
@@ -182,19 +199,23 @@ _SHAPES: dict[str, tuple[type, int, float, float, bool]] = {
     "plan_coinsurance": (np.float64, 2, 0, 1, False),
     "moop": _PAIR,
     "table_metal": (np.int8, 0, NOT_SAID, len(TABLE_METALS) - 1, False),
+    "desired_metal": (np.int8, 0, NOT_SAID, len(METAL_LEVELS) - 1, False),
     "csr_variant": (np.int8, 0, NOT_SAID, 99, False),
+    "market": (np.int8, 0, NOT_SAID, len(MARKETS) - 1, False),
+    "is_hdhp": _FLAG,
+    "filed_av": (np.float64, 0, 0, 1, True),
     "subject_to_deductible": _FLAGS,
     "subject_to_coinsurance": _FLAGS,
     "copay_after_deductible": _FLAGS,
-    "copay": (np.float64, len(SERVICES), 0, _LARGEST, True),
+    "copay": (np.float64, len(SERVICES), 0, LARGEST, True),
     "coinsurance": (np.float64, len(SERVICES), 0, 1, True),
     "inpatient_per_day": _FLAG,
     "skilled_nursing_per_day": _FLAG,
     "inpatient_max_days": _COUNT,
     "first_visits_free": _COUNT,
     "first_visits_copay": _COUNT,
-    "specialty_cap": (np.float64, 0, 0, _LARGEST, True),
-    "employer_money": (np.float64, 0, 0, _LARGEST, False),
+    "specialty_cap": (np.float64, 0, 0, LARGEST, True),
+    "employer_money": (np.float64, 0, 0, LARGEST, False),
     "tier1_share": (np.float64, 0, 0, 1, False),
 }
 _ARRAYS = tuple(f.name for f in fields(DesignColumns) if f.name != "tier2")
@@ -212,14 +233,18 @@ def plain_columns(
     (np.float64(nan), [[5000.0, 5000.0], [5000.0, 5000.0]])
     """
     services = (height, len(SERVICES))
-    codes, shares = np.full(height, NOT_SAID, np.int8), np.ones(height)
+    codes = np.full(height, NOT_SAID, np.int8)
     return DesignColumns(
         deductible_type=np.zeros(height, np.uint8),
         deductible=np.full((height, 2), float(deductible)),
         plan_coinsurance=np.full((height, 2), float(plan_coinsurance)),
         moop=np.full((height, 2), float(moop)),
         table_metal=codes,
+        desired_metal=codes.copy(),
         csr_variant=codes.copy(),
+        market=codes.copy(),
+        is_hdhp=np.zeros(height, np.uint8),
+        filed_av=np.full(height, np.nan),
         subject_to_deductible=np.ones(services, np.uint8),
         subject_to_coinsurance=np.ones(services, np.uint8),
         copay_after_deductible=np.zeros(services, np.uint8),
@@ -232,7 +257,7 @@ def plain_columns(
         first_visits_copay=np.zeros(height, np.uint8),
         specialty_cap=np.full(height, np.nan),
         employer_money=np.zeros(height),
-        tier1_share=shares,
+        tier1_share=np.ones(height),
     )
 
 

@@ -31,6 +31,7 @@ Bytes = NDArray[np.uint8]
 COLLAPSED, UNSETTLED, BISECTED, COUNTS_NOTHING, NESTED, PASSES_USED = (1 << i for i in range(6))
 
 _CHUNK = 512  # designs a call: a few milliseconds
+_NEXT_TO_NOTHING = 1e-200  # of the spend; a division by it stays finite
 _DRUGS = len(SERVICES) - 4  # drugs stand last
 
 
@@ -89,7 +90,8 @@ def design_values(
     if len(rows) and designs.tier2 is not None:
         second = _one_tier(designs.tier2.take(rows), metal[rows], tables, bisect=bisect, scale_nested=scale_nested)
         share = designs.tier1_share[rows]
-        av[rows] = share * av[rows] + (1 - share) * second.av
+        # Where nothing is used in tier 1 it does not matter that its loop may not settle.
+        av[rows] = np.where(share > 0, share * av[rows], 0.0) + (1 - share) * second.av
         passes[rows] += second.passes
         state[rows] |= second.state
     rows = np.flatnonzero(designs.employer_money > 0)
@@ -148,8 +150,8 @@ def _employer_part(
     deductible = np.where(one, designs.deductible[:, 0], designs.deductible.sum(axis=1))
     money = np.minimum(designs.employer_money, deductible)
     has_part = counted > 0
-    with np.errstate(over="ignore"):  # so little counts that no spend reaches the money: the unlimited row
-        spend = money / np.where(has_part, counted, 1.0)
+    # Where next to nothing counts, no spend reaches the money: the row without a limit.
+    spend = money / np.where(has_part, np.maximum(counted, _NEXT_TO_NOTHING), 1.0)
     place = place_in(tables.spend, spend)
     added = np.zeros(len(av))
     for code, means in enumerate(tables.means[COMBINED]):

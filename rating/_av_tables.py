@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,24 @@ def calculator(plan_year: int, figures: Figures) -> Calculator:
     ('2026', (3, 4, 166), np.float64(5190.48))
     """
     by_year = tuple(figures.rows(name, plan_year) for name in TABLES[:2])
-    return _calculator((*by_year, *(figures.rows(name) for name in TABLES[2:])), plan_year)
+    tables = (*by_year, *(figures.rows(name) for name in TABLES[2:]))
+    return _calculator(_same_frames(tables, plan_year), plan_year)
+
+
+# Frames by the digests of their tables: a year that a user supplies is another frame each time it is asked for.
+_frames: OrderedDict[tuple[Any, ...], tuple[pl.DataFrame, ...]] = OrderedDict()
+_MOST_YEARS = 8
+
+
+def _same_frames(tables: tuple[pl.DataFrame, ...], plan_year: int) -> tuple[pl.DataFrame, ...]:
+    """Return the frames that were used before where tables of the same digests are in use."""
+    lines = _registry.provenance(list(TABLES))
+    key = (plan_year, *(tuple(sorted(line.items())) for line in lines))
+    kept = _frames.setdefault(key, tables)
+    _frames.move_to_end(key)
+    while len(_frames) > _MOST_YEARS:
+        _frames.popitem(last=False)
+    return kept
 
 
 @remembered

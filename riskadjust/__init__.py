@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from riskadjust._estimates import Estimate, estimate_transfers
     from riskadjust._explain import explain, explain_diy
     from riskadjust._high_cost import HighCostRiskPool, high_cost_risk_pool
+    from riskadjust._loss_ratio import LossRatios, medical_loss_ratio
     from riskadjust._marginal import marginal_revenue, marginal_transfers
     from riskadjust._mix import mix
     from riskadjust._mix_run import Mixes
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from riskadjust._plan_risk import PlanRisk, PlanRiskWarning, plan_risk, plan_risk_report
     from riskadjust._plan_risk_settings import PlanRiskSettings
     from riskadjust._published_transfers import published_residuals
+    from riskadjust._radv import RadvAdjustment, radv_adjustment
+    from riskadjust._radv_confidence import RadvConfidence
     from riskadjust._reinsurance import Reinsurance, reinsurance
     from riskadjust._score import Scores, score
     from riskadjust._settings import ScoringSettings
@@ -31,10 +34,13 @@ __all__ = [
     "Estimate",
     "HighCostRiskPool",
     "Interval",
+    "LossRatios",
     "Mixes",
     "PlanRisk",
     "PlanRiskSettings",
     "PlanRiskWarning",
+    "RadvAdjustment",
+    "RadvConfidence",
     "Reinsurance",
     "RiskCorridors",
     "Scores",
@@ -49,12 +55,14 @@ __all__ = [
     "high_cost_risk_pool",
     "marginal_revenue",
     "marginal_transfers",
+    "medical_loss_ratio",
     "mix",
     "named_mix",
     "named_mixes",
     "plan_risk",
     "plan_risk_report",
     "published_residuals",
+    "radv_adjustment",
     "read_diy",
     "reinsurance",
     "risk_corridors",
@@ -71,10 +79,13 @@ _HOMES = {
     "Estimate": "riskadjust._estimates",
     "HighCostRiskPool": "riskadjust._high_cost",
     "Interval": "riskadjust._bootstrap",
+    "LossRatios": "riskadjust._loss_ratio",
     "Mixes": "riskadjust._mix_run",
     "PlanRisk": "riskadjust._plan_risk",
     "PlanRiskSettings": "riskadjust._plan_risk_settings",
     "PlanRiskWarning": "riskadjust._plan_risk",
+    "RadvAdjustment": "riskadjust._radv",
+    "RadvConfidence": "riskadjust._radv_confidence",
     "Reinsurance": "riskadjust._reinsurance",
     "RiskCorridors": "riskadjust._corridors",
     "Scores": "riskadjust._score",
@@ -89,12 +100,14 @@ _HOMES = {
     "high_cost_risk_pool": "riskadjust._high_cost",
     "marginal_revenue": "riskadjust._marginal",
     "marginal_transfers": "riskadjust._marginal",
+    "medical_loss_ratio": "riskadjust._loss_ratio",
     "mix": "riskadjust._mix",
     "named_mix": "riskadjust._named_mix",
     "named_mixes": "riskadjust._named_mix",
     "plan_risk": "riskadjust._plan_risk",
     "plan_risk_report": "riskadjust._plan_risk",
     "published_residuals": "riskadjust._published_transfers",
+    "radv_adjustment": "riskadjust._radv",
     "read_diy": "riskadjust._diy",
     "reinsurance": "riskadjust._reinsurance",
     "risk_corridors": "riskadjust._corridors",

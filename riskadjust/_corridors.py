@@ -42,6 +42,7 @@ _HEALTH_IT, _OVERSTATEMENT, _PERCENTAGE = (
 )
 _LEAST_SHARE = "adjustment_least_cost_share"
 _PAYOUT = "payout_rate"
+_MARKETS = ["individual", "small_group", "merged"]
 _TERMS = (
     "inner_threshold",
     "outer_threshold",
@@ -168,11 +169,12 @@ def risk_corridors(
     Parameters
     ----------
     issuers : DataFrame
-        A row per issuer_id (and state, market where those columns are given): premium, taxes_and_fees, incurred_claims,
-        quality_improvement, admin_costs_excl_taxes, net_risk_adjustment_received (negative: paid),
-        reinsurance_received, csr_received, in dollars. Optional: health_information_technology; reserve_overstatement
-        (2015 and 2016: by how much the prior year's reserves were too high); adjustment_percentage e (blank: the
-        table's; where that holds none, 0, with a finding for issuers that might have one).
+        A row per issuer_id (and state, market where those columns are given: individual, small_group or merged):
+        premium, taxes_and_fees, incurred_claims, quality_improvement, admin_costs_excl_taxes,
+        net_risk_adjustment_received (negative: paid), reinsurance_received, csr_received, in dollars. Optional:
+        health_information_technology; reserve_overstatement (2015 and 2016: by how much the prior year's reserves were
+        too high); adjustment_percentage e (blank: the table's; where that holds none, 0, with a finding for issuers
+        that might have one).
     benefit_year : int
         2014, 2015 or 2016.
     plans : DataFrame, optional
@@ -315,9 +317,11 @@ def _read_issuers(given: Any) -> tuple[pl.DataFrame, dict[str, list[Fraction | N
     keys = tuple(c for c in ISSUER_KEYS if c in frame.columns)
     frame = keyed_frame(frame, ISSUERS, (*_POSITIVE, _NET), keys, "COR-001").with_row_index("_row").sort(keys)
     row = frame["_row"].cast(pl.Int64).to_numpy()
+    refusals = Refusals(ISSUERS, row)
+    if "market" in keys:
+        refusals.add("COR-001", "market", ~frame["market"].is_in(_MARKETS).to_numpy())
     optional = [c for c in (_HEALTH_IT, _OVERSTATEMENT, _PERCENTAGE) if c in frame.columns]
     numbers = number_columns(frame, ISSUERS, [*_POSITIVE, _NET, *optional])
-    refusals = Refusals(ISSUERS, row)
     for column, values in numbers.items():
         is_blank = frame[column].is_null().to_numpy() if column in optional else np.zeros(len(values), bool)
         refusals.add("COR-002", column, ~is_blank & ~(np.abs(values) < LARGEST))

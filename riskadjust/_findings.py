@@ -19,6 +19,7 @@ RULE_TABLES = (
     "transfers/stabilizer_rules",
     "rating/quote_rules",
     "av/design_rules",
+    "av/adjudication_rules",
 )
 _REFUSING = (*_QUARANTINE, "reject_record", "keep_one", "exclude_from_year")
 

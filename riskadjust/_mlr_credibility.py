@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import data_specs
+from data_specs import _registry
+from data_specs._remembered import remembered
 from data_specs.errors import InputRefused, TableRefused
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ def mlr_credibility(
     """
     years = _exact(years_of_life, "life-years")
     deductible = None if average_deductible is None else _exact(average_deductible, "average deductible")
-    rows = data_specs.table(CREDIBILITY_TABLE) if figures is None else figures
-    base, rests_on = _ladder(rows, "base_credibility").at(years)
-    factor, rests_on_too = (None, []) if deductible is None else _ladder(rows, "deductible_factor").at(deductible)
+    tables = (_registry.rows(CREDIBILITY_TABLE) if figures is None else figures,)
+    base, rests_on = _ladder(tables, "base_credibility").at(years)
+    factor, rests_on_too = (None, []) if deductible is None else _ladder(tables, "deductible_factor").at(deductible)
     if not base:
         status = NOT_CREDIBLE if base is None else FULLY_CREDIBLE
         return MlrCredibility(status, years, Fraction(0), deductible, factor, Fraction(0), tuple(rests_on))
@@ -179,9 +180,10 @@ def _fraction(value: Any) -> Fraction:
     return Fraction(number)
 
 
-def _ladder(figures: pl.DataFrame, table: str) -> _Ladder:
+@remembered
+def _ladder(tables: tuple[pl.DataFrame], table: str) -> _Ladder:
     """Return one of the two tables in the order of its keys."""
-    rows = figures.filter(table=table).select("key", "value", "verification").rows()
+    rows = tables[0].filter(table=table).select("key", "value", "verification").rows()
     try:
         below = [(_fraction(k[1:]), value, mark) for k, value, mark in rows if k.startswith("<")]
         steps = sorted((_fraction(k), _fraction(v), mark) for k, v, mark in rows if not k.startswith("<"))

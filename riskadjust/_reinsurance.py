@@ -76,6 +76,7 @@ class Reinsurance:
         *,
         member_months: Any,
         seed: int,
+        issuer_id: str | None = None,
         premium_pmpm: Any = None,
         paid_to_allowed: Any = None,
         fees_share_of_premium: Any = 0,
@@ -92,9 +93,13 @@ class Reinsurance:
         Parameters
         ----------
         member_months : number
-            Of all people whose claims were handed in, also of those without claims; the same in every draw.
+            Of all people whose claims were handed in, also of those without claims; the same in every draw. With
+            `issuer_id` those of that issuer, and so the premium, the ratio and the people below.
         seed : int
             0 or more; the same seed gives the same numbers for any order of rows and any number of threads.
+        issuer_id : str, optional
+            The effect on this issuer's premium: of its claims, payment and contribution. A budget is shared with the
+            other issuers, whose requests stay as they are in every draw. Without it: of all issuers together.
         premium_pmpm : number, optional
             Premium without the program, per member month.
         paid_to_allowed : number, optional
@@ -136,6 +141,7 @@ class Reinsurance:
             self.issuers,
             member_months=member_months,
             seed=seed,
+            issuer_id=issuer_id,
             premium_pmpm=premium_pmpm,
             paid_to_allowed=paid_to_allowed,
             fees_share_of_premium=fees_share_of_premium,

@@ -98,12 +98,9 @@ def _checked(given: Any) -> pl.DataFrame:
 
     frame = collected(given, CLAIMS, ("issuer_id", "enrollee_id", "plan_paid")).select(pl.exclude("^_.*$"))
     ids = [c for c in ("issuer_id", "enrollee_id", "state", "market", _AREA) if c in frame.columns]
-    frame = frame.with_columns(_frames.text_column(frame, CLAIMS, c).str.strip_chars() for c in ids)
-    cased = {
-        "state": pl.col("state").str.to_uppercase(),
-        "market": pl.col("market").str.to_lowercase().str.replace_all(r"[ -]", "_"),
-    }
-    frame = frame.with_columns(cased[c] for c in ("state", "market") if c in ids)
+    frame = _cleaned(frame, CLAIMS, ids)
+    if "market" in ids:
+        frame = frame.with_columns(pl.col("market").str.to_lowercase().str.replace_all(r"[ -]", "_"))
     refusals = Refusals(CLAIMS)
     for column in (c for c in ids if c != _AREA):
         refusals.add("REI-001", column, frame.select(pl.col(column).fill_null("") == "").to_series().to_numpy())
@@ -125,6 +122,14 @@ def _checked(given: Any) -> pl.DataFrame:
     refusals.check()
     frame = frame.with_columns((pl.col(_CEDED) if _CEDED in frame.columns else pl.lit(False)).alias("_ceded"))
     return frame.with_columns(pl.Series("_micro", np.rint(paid * MICRO).astype(np.int64))).with_row_index("_row")
+
+
+def _cleaned(frame: pl.DataFrame, table: str, columns: list[str]) -> pl.DataFrame:
+    """Return text without blanks around, states in capital letters, so that every table names an issuer alike."""
+    import polars as pl
+
+    frame = frame.with_columns(_frames.text_column(frame, table, c).str.strip_chars() for c in columns)
+    return frame.with_columns(pl.col(c).str.to_uppercase() for c in columns if c == "state")
 
 
 def _of_program(frame: pl.DataFrame, program: Program, findings: Findings) -> pl.DataFrame:
@@ -210,9 +215,7 @@ def _eligible_keys(
     listed = _condition_list(condition_list)
     people = collected(given, CONDITIONS, ("enrollee_id", "condition"))
     on = [*[c for c in keys if c in people.columns], "enrollee_id"]
-    people = people.with_columns(
-        _frames.text_column(people, CONDITIONS, c).str.strip_chars() for c in (*on, "condition")
-    )
+    people = _cleaned(people, CONDITIONS, [*on, "condition"])
     refusals = Refusals(CONDITIONS)
     for column in (*on, "condition"):
         refusals.add("REI-011", column, people.select(pl.col(column).fill_null("") == "").to_series().to_numpy())
@@ -252,7 +255,7 @@ def read_life_years(given: Any, keys: list[str], issuers: Iterable[tuple[str, ..
             )
         given = pl.DataFrame({"issuer_id": list(given), LIFE_YEARS: list(given.values())}, strict=False)
     frame = collected(given, LIFE_YEARS, (*keys, LIFE_YEARS))
-    frame = frame.with_columns(_frames.text_column(frame, LIFE_YEARS, c).str.strip_chars() for c in keys)
+    frame = _cleaned(frame, LIFE_YEARS, keys)
     years = number_columns(frame, LIFE_YEARS, [LIFE_YEARS])[LIFE_YEARS]
     refusals = Refusals(LIFE_YEARS)
     refusals.add("REI-012", LIFE_YEARS, ~((years >= 0) & (years < LARGEST)))
@@ -266,7 +269,9 @@ def read_life_years(given: Any, keys: list[str], issuers: Iterable[tuple[str, ..
     found = dict(zip(frame.select(keys).rows(), map(exact, years.tolist()), strict=True))
     if missing := sorted(" ".join(key) for key in issuers if key not in found):
         raise InputRefused(
-            f"{len(missing)} issuers with claims have no covered life-years: {', '.join(missing[:3])}",
+            f"no covered life-years of {len(missing)} issuer{'s' if len(missing) > 1 else ''} with claims: "
+            + ", ".join(missing[:3])
+            + (" ..." if len(missing) > 3 else ""),
             where=LIFE_YEARS,
             rule=rule_text("REI-012"),
             remedy="give them for every issuer: the contribution is due on all covered lives",

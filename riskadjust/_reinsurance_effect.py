@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PremiumEffect", "premium_effect"]
 
+_MOST_PEOPLE = 100_000_000  # every draw holds them all in memory
+_SHOWN = 5
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -80,6 +83,7 @@ def premium_effect(
     *,
     member_months: Any,
     seed: int,
+    issuer_id: str | None,
     premium_pmpm: Any,
     paid_to_allowed: Any,
     fees_share_of_premium: Any,
@@ -91,6 +95,11 @@ def premium_effect(
     import polars as pl
 
     _check_draws(seed, draws, level)
+    row = totals.row(0, named=True)
+    asked = int(_asked_cents(people).sum())
+    if issuer_id is not None:
+        people, issuers = _of_issuer(people, issuers, issuer_id)
+        row |= issuers.row(0, named=True)
     count = _people(enrollees, people.height)
     terms = _Terms(
         months=_above_zero("member_months", member_months),
@@ -102,12 +111,10 @@ def premium_effect(
     claims = np.zeros(count, np.int64)
     claims[: people.height] = (people["plan_paid"] * 100).cast(pl.Int64).to_numpy()
     before = np.zeros(count, np.int64)
-    before[: people.height] = np.rint(people["payment_before_proration"].to_numpy() * 100).astype(np.int64)
-    given = totals["budget"][0]
-    budget = None if given is None else float(given)
+    before[: people.height] = _asked_cents(people)
     paid, spent = _draw(claims, before, int(seed), int(draws))
-    scale = _proration(paid, budget)
-    row = totals.row(0, named=True)
+    others = (asked - int(before.sum())) / 100
+    scale = _proration(paid + others, None if row["budget"] is None else float(row["budget"]))
     own = tuple(np.array([float(v)]) for v in (row["payment"], row["plan_paid"], row["proration"]))
     values = terms.measures(*own)
     drawn = terms.measures(paid * scale, spent, scale)
@@ -129,12 +136,31 @@ def premium_effect(
             "seed": int(seed),
             "draws": int(draws),
             "level": float(level),
+            "issuer_id": issuer_id,
             "enrollees": count,
             "member_months": str(member_months),
             "premium_pmpm": None if premium_pmpm is None else str(premium_pmpm),
             "paid_to_allowed": None if paid_to_allowed is None else str(paid_to_allowed),
             "fees_share_of_premium": str(fees_share_of_premium),
         },
+    )
+
+
+def _asked_cents(people: pl.DataFrame) -> Integers:
+    return np.rint(people["payment_before_proration"].to_numpy() * 100).astype(np.int64)
+
+
+def _of_issuer(people: pl.DataFrame, issuers: pl.DataFrame, issuer_id: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the people and the row of one issuer."""
+    found = issuers.filter(issuer_id=issuer_id.strip()) if isinstance(issuer_id, str) else issuers.clear()
+    people = people.filter(issuer_id=found["issuer_id"][0]) if found.height == 1 else people.clear()
+    if people.height:
+        return people, found
+    known = ", ".join(sorted(set(issuers["issuer_id"]))[:_SHOWN])
+    raise SettingRefused(
+        f"`issuer_id` cannot be {issuer_id!r}",
+        rule="an issuer with claims, in one state",
+        remedy=f"issuers of this run: {known}" + (" ..." if issuers["issuer_id"].n_unique() > _SHOWN else ""),
     )
 
 
@@ -152,11 +178,11 @@ def _draw(claims: Integers, before: Integers, seed: int, draws: int) -> tuple[Fl
     return paid, spent
 
 
-def _proration(paid: Floats, budget: float | None) -> Floats:
+def _proration(asked: Floats, budget: float | None) -> Floats:
     if budget is None:
-        return np.ones_like(paid)
+        return np.ones_like(asked)
     with np.errstate(divide="ignore"):
-        return np.minimum(1.0, budget / paid)
+        return np.minimum(1.0, budget / asked)
 
 
 def _contribution(issuers: pl.DataFrame) -> Fraction | None:
@@ -187,10 +213,11 @@ def _people(enrollees: Any, at_hand: int) -> int:
     if enrollees is None:
         return at_hand
     is_whole = hasattr(enrollees, "__index__") and not isinstance(enrollees, bool)
-    if is_whole and int(enrollees) >= at_hand:
+    if is_whole and at_hand <= int(enrollees) <= _MOST_PEOPLE:
         return int(enrollees)
     raise SettingRefused(
-        f"`enrollees` cannot be {enrollees!r}", rule=f"a whole number, at least the {at_hand} with claims"
+        f"`enrollees` cannot be {enrollees!r}",
+        rule=f"a whole number, at least the {at_hand} with claims and at most {_MOST_PEOPLE}",
     )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_specs._units import half_up_div
-from data_specs.errors import InputRefused
-from riskadjust._refusals import rule_text
+from data_specs.errors import InputRefused, SettingRefused
+from riskadjust._refusals import LARGEST, rule_text
 from riskadjust._transfer_settings import exact_number
 
 __all__ = ["MICRO", "HighCostTerms", "Layer", "Payments", "payments_of", "read_layers"]
@@ -67,15 +67,22 @@ def read_layers(given: Any, name: str = "layers") -> tuple[Layer, ...]:
 def _layer(given: Any, where: str) -> Layer:
     if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != 3:
         raise _refused("REI-004", where, f"a layer is not {_EACH}")
-    start, share = exact_number(given[0], "layers"), exact_number(given[2], "layers")
-    stop = None if given[1] is None else exact_number(given[1], "layers")
+    start, share = _number(given[0], where), _number(given[2], where)
+    stop = None if given[1] is None else _number(given[1], where)
     if start < 0 or (stop is not None and stop <= start):
         raise _refused("REI-004", where, "the layer runs backwards, or holds nothing")
-    if any((bound * _CENT).denominator != 1 for bound in (start, stop or Fraction(0))):
-        raise _refused("REI-004", where, "a bound is not in whole cents")
+    if any((bound * _CENT).denominator != 1 or bound >= LARGEST for bound in (start, stop or Fraction(0))):
+        raise _refused("REI-004", where, "a bound is not in whole cents, or not below 1e15")
     if not 0 <= share <= 1:
         raise _refused("REI-006", where, "the coinsurance cannot be")
     return Layer(start, stop, share)
+
+
+def _number(given: Any, where: str) -> Fraction:
+    try:
+        return exact_number(given, "layers")
+    except SettingRefused:
+        raise _refused("REI-004", where, f"{given!r} is no number") from None
 
 
 def _refused(rule_id: str, where: str, what: str) -> InputRefused:

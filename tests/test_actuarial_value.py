@@ -73,7 +73,7 @@ def random_plan(draw: random.Random, features: int):
             terms["copay_after_deductible"] = draw.random() < 0.3
     if features >= 3:
         plan["options"] = {
-            "inpatient_copay_per_day": draw.random() < 0.5,
+            "inpatient_copay_per_day": draw.random() < 0.5 and "copay" in plan["services"].get("inpatient", {}),
             "inpatient_copay_max_days": draw.choice([None, 1, 3, 10]),
             "snf_copay_per_day": draw.random() < 0.5,
             "specialty_drug_coinsurance_max_per_script": draw.choice([None, 0, 50, 500]),

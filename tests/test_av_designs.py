@@ -87,11 +87,23 @@ def test_a_typed_design_is_its_mapping():
     same(columns_of_mappings([design.mapping()]), columns_of_mappings([plan]))
 
 
+def test_a_typed_design_says_what_the_mapping_says_of_the_plan():
+    facts = {"plan_id": "12345AZ0010001", "csr_variant": "04", "market": "individual", "desired_metal": "silver"}
+    facts |= {"is_hdhp": True, "filed_av": 0.73, "filed_source": "attachment 3", "tier1_utilization": 0.8}
+    far = ServiceTerms(copay=50, subject_to_deductible=False)
+    design = Design(deductible=1, moop=2, plan_coinsurance=0.7, tier2={"services": {"xray": far}}, **facts)
+    mapping = design.mapping()
+    assert {key: mapping[key] for key in facts} == facts
+    columns = columns_of_mappings([mapping])
+    assert columns.tier2.copay[0, SERVICES.index("xray")] == 50
+    codes = (columns.csr_variant, columns.market, columns.desired_metal, columns.is_hdhp, columns.filed_av)
+    assert [code.item() for code in codes] == [4, 0, 2, 1, 0.73]
+
+
 PLAN = {"design_id": "A", "deductible": 1000, "moop": 5000, "plan_coinsurance": 0.8}
 BAD = {
     "unknown service": ({"service": "generics"}, "did you mean 'generic'"),
     "unknown column": ({"copays": 10}, "did you mean 'copay'"),
-    "copay without flags": ({"service": "generic", "copay": 10}, "does not say when it is charged"),
     "terms of no service": ({"copay": 10}, "beside no service"),
     "limit below deductible": ({"moop": 900}, "limit is below the deductible"),
     "share in percent": ({"plan_coinsurance": "80%"}, "no number in range"),
@@ -101,10 +113,13 @@ BAD = {
     "flag of another kind": ({"service": "generic", "subject_to_deductible": "maybe"}, "no yes or no"),
     "missing amount": ({"moop": None}, "an amount is missing"),
     "amount of another type": ({"deductible_drug": 100}, "no such amount"),
+    "two tiers without a share": ({"tier1_utilization": 0.8}, "both the share of tier 1 and rows of tier 2"),
+    "unknown tier": ({"tier": "3"}, "neither 1 nor 2"),
+    "unknown variant": ({"csr_variant": "silver"}, "a variant is not known"),
+    "unknown market": ({"market": "large_group"}, "'large_group' is not known"),
     "unknown type": ({"deductible_type": "one"}, "'one' is not known"),
     "unknown metal": ({"table_metal": "tin"}, "'tin' is not known"),
     "eleven days": ({"inpatient_copay_max_days": 11}, "no whole number from 1 to 10"),
-    "days without a copay per day": ({"inpatient_copay_max_days": 3}, "is not per day"),
     "copay per day that is blank": ({"inpatient_copay_per_day": True}, "none is entered"),
     "two options of first visits": (
         {"primary_care_first_n_visits_free": 2, "primary_care_first_n_visits_copay_then_deductible": 2},
@@ -148,12 +163,16 @@ def test_doubts_are_told_apart():
     columns.csr_variant[2] = 5  # whose limit is lower
     columns.plan_coinsurance[3] = 0.2
     columns.copay[4, SERVICES.index("specialist")] = 9_500.0
+    columns.inpatient_max_days[0] = 3
     found = {word: rows.tolist() for word, rows in doubts(columns, plan_year=2026, figures=Figures()).items()}
     assert found == {
         "moop_above_limit": [False, True, True, False, False],
         "share_below_half": [False, False, False, True, False],
         "copay_above_moop": [False, False, False, False, True],
+        "copay_implausible": [False, False, False, False, True],
         "copay_without_flags": [False, False, False, False, True],
+        "employer_money_undefined": [False] * 5,
+        "days_without_copay_per_day": [True, False, False, False, False],
     }
 
 

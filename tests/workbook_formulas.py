@@ -162,6 +162,9 @@ def _round(number, digits):
 
 
 FUNCTIONS = {
+    "ABS": abs,
+    "MAX": max,
+    "MIN": min,
     "N": lambda cell: cell if isinstance(cell, float) else 0.0,
     "OR": lambda *tests: any(tests),
     "SUM": lambda cells: math.fsum(_numbers(cells)),

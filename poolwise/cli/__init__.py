@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from data_specs.errors import PoolwiseError
-from poolwise.cli import _demo, _filing, _quote, _score, _tables, _transfers
+from poolwise.cli import _av, _demo, _failsafes, _filing, _quote, _score, _tables, _transfers
 from poolwise.cli._faults import INTERRUPTED, REFUSED, say_fault, say_refusal
 
 __all__ = ["app", "main"]
@@ -61,6 +61,8 @@ app.command(name="score")(_score.score_command)
 app.command(name="transfers")(_transfers.transfers_command)
 app.command(name="quote")(_quote.quote_command)
 app.command(name="filing")(_filing.filing_command)
+app.command(name="failsafes")(_failsafes.failsafes_command)
+app.command(name="av")(_av.av_command)
 app.command(name="demo")(_demo.demo_command)
 app.add_typer(_tables.app, name="tables")
 

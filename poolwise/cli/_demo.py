@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     import polars as pl
 
+    from poolwise.cli._failsafes_results import FailsafesOutcome
     from poolwise.cli._filing_results import FilingOutcome
     from poolwise.cli._results import Outcome
     from poolwise.cli._transfer_results import SettlementOutcome
@@ -23,6 +24,7 @@ _MOST_VARIABLES = 7
 _PAGE = "summary.html"
 _TRANSFERS = "transfers"  # the folder of the tables of the settlement
 _FILED = "filed"  # the folder of the results of the filing
+_REINSURED = "reinsured"  # the folder of the results of the failsafes
 _FICTION = (
     "Nobody in this market exists: people, coverage, illness, prices and costs are made up, and stand for no state."
 )
@@ -34,17 +36,18 @@ def demo_command(
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another seed, another market.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Score a made-up market, settle it between its issuers, let the largest of them file rates.
+    """Score a made-up market, settle it between its issuers, reinsure it, let the largest of them file rates.
 
     Leaves a folder with the inputs, the scores, some of them taken apart, the transfers, also under other mixes of
-    enrollees, the findings, a workbook, summary.html and transfers.html, rates that can be quoted, and a rate filing
-    with its inputs (filing/) and results (filed/); its pages are drawn by the command that is printed at the end.
+    enrollees, the findings, a workbook, summary.html and transfers.html, rates that can be quoted, a state reinsurance
+    program as a what-if (failsafes/ and reinsured/), and a rate filing with its inputs (filing/) and results (filed/);
+    the pages of both are drawn by the commands that are printed at the end.
     """
     from data_specs._manifest import publishing, writing
     from poolwise.cli._demo_rates import write_rates
     from poolwise.cli._screen import json_document, progress, screen
 
-    with progress(14) as begin, publishing(out) as staging, writing(out):
+    with progress(17) as begin, publishing(out) as staging, writing(out):
         begin("making up a market")
         market, files = _written_market(staging, enrollees, seed)
         begin("scoring")
@@ -55,21 +58,21 @@ def demo_command(
         (staging / _TRANSFERS).mkdir()
         settled.write(staging / _TRANSFERS, "parquet")
         used = write_rates(market, staging, _STATE, _BENEFIT_YEAR)
+        reinsured = _reinsured(market, settled, seed, staging, begin)
         filed = _filed(market, settled, seed, staging, begin)
         begin("drawing")
         pages = _drawn(scored, settled, market, staging)
-        used += [] if filed is None else filed.tables
+        used += [*reinsured.run.tables, *([] if filed is None else filed.tables)]
         _describe(scored, settled, {"enrollees": enrollees, "seed": seed}, files, used, staging)
     places = [out / page for page in pages]
     if as_json:
         place = {"out": str(out), "pages": [str(p) for p in places]}
         filing = None if filed is None else filed.document()
-        json_document(
-            {"command": "demo", **place, **scored.document(), "transfers": settled.document(), "filing": filing}
-        )
+        parts = {"transfers": settled.document(), "failsafes": reinsured.document(), "filing": filing}
+        json_document({"command": "demo", **place, **scored.document(), **parts})
     else:
-        _show(screen(), scored, settled, filed, _mixes(market["spans"]), out, places)
-    raise typer.Exit(max(o.exit_code for o in (scored, settled, filed) if o is not None))
+        _show(screen(), scored, settled, reinsured, filed, _mixes(market["spans"]), out, places)
+    raise typer.Exit(max(o.exit_code for o in (scored, settled, reinsured, filed) if o is not None))
 
 
 def _written_market(folder: Path, enrollees: int, seed: int) -> tuple[dict[str, pl.DataFrame], dict[str, Path]]:
@@ -121,6 +124,22 @@ def _mixes(spans: pl.DataFrame) -> tuple[str, ...]:
     """Return the mixes that are shown: one changes the whole market, one what its largest issuer attracts."""
     largest = spans["issuer_id"].value_counts(sort=True).sort("count", "issuer_id", descending=[True, False])
     return "healthy_young_leave", f"issuer_attracts_condition:issuer_id={largest['issuer_id'][0]}"
+
+
+def _reinsured(
+    market: dict[str, pl.DataFrame], settled: SettlementOutcome, seed: int, folder: Path, begin: Callable[[str], None]
+) -> FailsafesOutcome:
+    """Reinsure the market under a state program as a what-if, and write its inputs and results."""
+    from poolwise.cli._demo_failsafes import reinsured_market
+
+    risk = settled.settlement.plan_risk
+    assert risk is not None
+    reinsured = reinsured_market(
+        market, risk.plan_rows, folder, state=_STATE, benefit_year=_BENEFIT_YEAR, seed=seed, begin=begin
+    )
+    (folder / _REINSURED).mkdir()
+    reinsured.write(folder / _REINSURED, "parquet")
+    return reinsured
 
 
 def _filed(
@@ -202,6 +221,7 @@ def _show(
     console: Any,
     scored: Outcome,
     settled: SettlementOutcome,
+    reinsured: FailsafesOutcome,
     filed: FilingOutcome | None,
     mixes: tuple[str, ...],
     out: Path,
@@ -209,6 +229,7 @@ def _show(
 ) -> None:
     import polars as pl
 
+    from poolwise.cli._demo_failsafes import FOLDER as FAILSAFES
     from poolwise.cli._demo_filing import FOLDER
     from poolwise.cli._demo_rates import HOUSEHOLD
     from poolwise.cli._results import show_explanation
@@ -219,6 +240,7 @@ def _show(
         console.print("A score taken apart:")
         show_explanation(console, scored.explanation.filter(pl.col("enrollee_id") == first))
     settled.show(console, is_brief=True)
+    reinsured.show(console, is_brief=True)
     if filed is not None:
         filed.show(console, is_brief=True)
     asked = "".join(f" --mix {mix}" for mix in mixes)
@@ -227,6 +249,8 @@ def _show(
     typer.echo(f"Again:   poolwise score {out / 'inputs'} --benefit-year {_BENEFIT_YEAR} --explain --out scored")
     typer.echo(f"         poolwise transfers {out} --benefit-year {_BENEFIT_YEAR}{asked}")
     typer.echo(f"         poolwise quote {out} --plan-year {_BENEFIT_YEAR} {HOUSEHOLD}")
+    year_and_state = f"--benefit-year {_BENEFIT_YEAR} --state {_STATE}"
+    typer.echo(f"         poolwise failsafes {out / FAILSAFES} {year_and_state} --out reinsured")
     if filed is not None:
         typer.echo(f"         poolwise filing {out / FOLDER} --what-if trend=0.09 --out filed")
     for page in pages:

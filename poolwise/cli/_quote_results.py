@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from data_specs.errors import ExtraMissing
 from poolwise.cli._faults import FINDINGS, FINE, PARTIAL
+from poolwise.cli._outcome import RunOutcome
 from poolwise.cli._results import show_counts, show_findings, write_table
 from poolwise.cli._screen import plural, show_table
 from poolwise.report._quote_words import (
@@ -37,65 +37,10 @@ _SUMS = ("premium_monthly", "monthly_credit", "net_premium_monthly")
 _CENT = Decimal("0.01")
 
 
-class _Outcome:
-    """What both kinds of runs say besides their rows."""
-
-    def __init__(self, result: Shopping | Quotes | QuoteFiles, notes: Sequence[str], uncertain: pl.DataFrame) -> None:
-        self.plan_year, self.tables = result.plan_year, result.tables
-        self.findings, self.counts, self.settings = result.findings, result.counts, result.settings
-        self.uncertain = _added(result.uncertain, uncertain)
-        self.notes = list(notes)
-
-    def settings_by_name(self) -> dict[str, str]:
-        """Return every setting with the value used."""
-        return dict(self.settings.select("setting", "value").rows())
-
-    def write_lists(self, folder: Path) -> None:
-        """Write findings, counts, settings and uncertain figures into a folder."""
-        for name in ("findings", "counts", "settings", "uncertain"):
-            write_table(getattr(self, name), folder / f"{name}.csv")
-
-    def write_page(self, path: Path, draw: Callable[[], str]) -> None:
-        """Write a page; where the extra that draws it is missing, say so and go on."""
-        try:
-            page = draw()
-        except ExtraMissing as error:
-            self.notes.append(f"no page was drawn: {error}")
-            return
-        path.write_text(page, encoding="utf-8", newline="\n")
-
-    def lists(self, exit_code: int) -> dict[str, Any]:
-        """Return the same, and all else that closes a JSON document."""
-        return {
-            **{n: getattr(self, n).to_dicts() for n in ("counts", "findings", "uncertain", "settings")},
-            "tables": self.tables,
-            "notes": self.notes,
-            "exit_code": exit_code,
-        }
-
-    def show_end(self, console: Console) -> None:
-        """Show uncertain figures, settings that were given, and notes."""
-        if self.uncertain.height:
-            columns = [("figure", "left"), ("moved", "left"), ("rows", "right")]
-            rows = [[what, moved, f"{n:,}"] for what, moved, n in self.uncertain.select("what", "moved", "rows").rows()]
-            show_table(console, "Uncertain figures that took part", columns, rows)
-        given = self.settings.filter(pl.col("source") == "given")
-        for name, value in given.select("setting", "value").rows():
-            console.print(f"Setting: {name} = {value}")
-        for note in self.notes:
-            console.print(f"Note: {note}", soft_wrap=True)
-
-
-def _added(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    keys = ["table", "what", "moved"]
-    both = pl.concat([one, other.select(one.columns)])
-    return both.group_by(keys).agg(pl.col("rows").sum()).select(one.columns).sort(keys)
-
-
 # ------------------------------------------------------------------------------------------------ one household
 
 
-class OneHousehold(_Outcome):
+class OneHousehold(RunOutcome):
     """The plans that one household can choose from, and where each number comes from.
 
     Parameters
@@ -119,7 +64,7 @@ class OneHousehold(_Outcome):
         notes: Sequence[str] = (),
         uncertain: pl.DataFrame,
     ) -> None:
-        super().__init__(shopping, notes, uncertain)
+        super().__init__(shopping, plan_year=shopping.plan_year, notes=notes, uncertain=uncertain)
         assert shopping.explanation is not None
         self.shopping = shopping
         self.offers, self.explanation = shopping.offers, shopping.explanation
@@ -218,7 +163,7 @@ class OneHousehold(_Outcome):
 # ------------------------------------------------------------------------------------------------ many households
 
 
-class ManyHouseholds(_Outcome):
+class ManyHouseholds(RunOutcome):
     """Quotes of a file of households.
 
     Parameters
@@ -239,7 +184,7 @@ class ManyHouseholds(_Outcome):
         notes: Sequence[str] = (),
         uncertain: pl.DataFrame,
     ) -> None:
-        super().__init__(result, notes, uncertain)
+        super().__init__(result, plan_year=result.plan_year, notes=notes, uncertain=uncertain)
         self.result, self.explanation = result, explanation
         self.sums, self.quoted = _summed(_parts(result))
         self.quotes = int(self.sums["quotes"].sum())

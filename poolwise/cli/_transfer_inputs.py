@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from data_specs.formats import folder as tables
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TransferInputs", "read_inputs", "read_table"]
+__all__ = ["TransferInputs", "read_inputs", "read_table", "table_files"]
 
 _STEMS = {
     "plan_rows": ("plan_rows",),
@@ -55,9 +55,38 @@ _NUMBERS = {
     "costs": "plan_paid",
     "claims": "plan_paid",
     "mixes": "factor",
+    "corridors": "premium taxes_and_fees incurred_claims quality_improvement admin_costs_excl_taxes "
+    "net_risk_adjustment_received reinsurance_received csr_received health_information_technology "
+    "reserve_overstatement adjustment_percentage",
+    "corridor_plans": "premium",
+    "covered_life_years": "covered_life_years",
+    "layers": "from_usd to_usd share",
+    "loss_ratio_years": "incurred_claims claims quality_improvement quality premium taxes_and_fees taxes "
+    "net_risk_adjustment_received ra_received reinsurance_received net_corridor_received corridor_received life_years "
+    "member_months average_deductible regulatory_fees preliminary_mlr",
+    "loss_ratio_policies": "premium subscribers",
+    "audit_sample": "stratum_weight risk_score",
+    "audit_hccs": "hcc_score",
+    "audit_counts": "submitted_hccs found_hccs",
+    "audit_issuers": "billable_member_months premium sample_size",
+    "national_counts": "submitted_hccs found_hccs",
+    "national_statistics": "mean_failure_rate standard_deviation",
+    "averaged_error_rates": "error_rate",
 }
-_WHOLE = {"scores": "age_last enrollment_days enrollment_months hcc_count", "plans": "plan_year", "mixes": "rule"}
-_FLAGS = {"spans": "is_subscriber", "plans": "ra_covered", "default_charges": "takes_premium_share"}
+_WHOLE = {
+    "scores": "age_last enrollment_days enrollment_months hcc_count",
+    "plans": "plan_year",
+    "mixes": "rule",
+    "loss_ratio_years": "year",
+}
+_FLAGS = {
+    "spans": "is_subscriber",
+    "plans": "ra_covered",
+    "default_charges": "takes_premium_share",
+    "claims": "is_ceded",
+    "audit_hccs": "is_submitted is_found",
+    "audit_issuers": "is_exiting is_sole_issuer",
+}
 _LISTS = {"scores": "hccs rxcs variables"}
 _TRUTH = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 
@@ -130,30 +159,37 @@ def read_inputs(folder: Path, *, benefit_year: int, on_table: Callable[[str], No
 
 def _found(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the file of each table, and remarks about where it was found."""
-    if not folder.is_dir():
-        what = "a file is named where a folder is meant" if folder.exists() else "the folder does not exist"
-        raise InputRefused(what, where=str(folder), remedy="name the folder that holds the input tables")
-    files = _files_of(folder)
+    files = table_files(folder, _STEMS)
     if "plan_rows" in files:
         return files, []
     notes = []
     if (folder / _BESIDE).is_dir():
-        files = _files_of(folder / _BESIDE) | files
+        files = table_files(folder / _BESIDE, _STEMS) | files
     elif "scores" in files and not {"enrollees", "spans", "plans"} <= files.keys():
         scored = _scored_folder(folder)
         if scored is not None:
-            own = {t: f for t, f in _files_of(scored).items() if t not in ("plan_rows", "scores")}
+            own = {t: f for t, f in table_files(scored, _STEMS).items() if t not in ("plan_rows", "scores")}
             files = own | files
             notes.append(f"the enrollment was read from {scored}, the folder that was scored")
     return files, notes
 
 
-def _files_of(folder: Path) -> dict[str, Path]:
+def table_files(folder: Path, stems: Mapping[str, tuple[str, ...]]) -> dict[str, Path]:
+    """Return the CSV or Parquet file of each table of a folder; `stems`: names of files by table.
+
+    Raises
+    ------
+    InputRefused
+        No such folder, or two files of one table.
+    """
+    if not folder.is_dir():
+        what = "a file is named where a folder is meant" if folder.exists() else "the folder does not exist"
+        raise InputRefused(what, where=str(folder), remedy="name the folder that holds the input tables")
     found: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() not in (".csv", ".parquet"):
             continue
-        table = next((t for t, stems in _STEMS.items() if file.stem.lower() in stems), None)
+        table = next((t for t, names in stems.items() if file.stem.lower() in names), None)
         if table is None:
             continue
         if table in found:
@@ -184,7 +220,7 @@ def _scored_folder(folder: Path) -> Path | None:
     if not scored.is_dir():
         return None
     digests = {str(i.get("name", "")).lower(): i.get("digest") for i in manifest.get("inputs", ())}
-    for table, file in _files_of(scored).items():
+    for table, file in table_files(scored, _STEMS).items():
         if table in ("enrollees", "spans") and digests.get(file.name.lower()) != digest_of(file):
             raise InputRefused(
                 f"the {table} table has changed since it was scored",

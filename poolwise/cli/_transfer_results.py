@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from poolwise.report._settlement import Settlement
 
-__all__ = ["PAGE", "WORKBOOK", "SettlementOutcome"]
+__all__ = ["PAGE", "WORKBOOK", "SettlementOutcome", "show_uncertain"]
 
 PAGE, WORKBOOK = "transfers.html", "transfers.xlsx"
 _MOST_MIXES = 3
@@ -132,7 +132,7 @@ class SettlementOutcome:
             show_counts(console, self.counts)
         show_findings(console, self.findings)
         if not is_brief:
-            _show_uncertain(console, self.uncertain)
+            show_uncertain(console, self.uncertain)
             _show_settings(console, self.settings)
         for note in self.notes:
             console.print(f"Note: {note}", soft_wrap=True)
@@ -214,7 +214,8 @@ def _show_mixes(console: Console, settlement: Settlement, pool: PoolFigures) -> 
         show_table(console, f"Risk pool {pool.name} under other mixes: transfers", columns, shown)
 
 
-def _show_uncertain(console: Console, uncertain: pl.DataFrame) -> None:
+def show_uncertain(console: Console, uncertain: pl.DataFrame) -> None:
+    """Show the uncertain figures that moved a result, and how many rows of it."""
     if uncertain.height == 0:
         console.print("No figure marked uncertain moved the result.")
         return

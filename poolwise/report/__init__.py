@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from poolwise.report._av_page import av_page
+    from poolwise.report._failsafes_page import failsafes_page
+    from poolwise.report._failsafes_sheets import write_failsafes_sheets
+    from poolwise.report._failsafes_year import Failsafes
     from poolwise.report._filing_exhibits import FilingExhibits
     from poolwise.report._filing_page import filing_page
     from poolwise.report._filing_sheets import write_filing_sheets
@@ -17,27 +21,35 @@ if TYPE_CHECKING:
     from poolwise.report._workbook import write_workbook
 
 __all__ = [
+    "Failsafes",
     "FilingExhibits",
     "Settlement",
+    "av_page",
+    "failsafes_page",
     "filing_page",
     "quote_page",
     "quotes_page",
     "reliance_page",
     "summary_page",
     "transfers_page",
+    "write_failsafes_sheets",
     "write_filing_sheets",
     "write_workbook",
 ]
 
 _HOMES = {
+    "Failsafes": "poolwise.report._failsafes_year",
     "FilingExhibits": "poolwise.report._filing_exhibits",
     "Settlement": "poolwise.report._settlement",
+    "av_page": "poolwise.report._av_page",
+    "failsafes_page": "poolwise.report._failsafes_page",
     "filing_page": "poolwise.report._filing_page",
     "quote_page": "poolwise.report._quote_page",
     "quotes_page": "poolwise.report._quotes_page",
     "reliance_page": "poolwise.report._reliance",
     "summary_page": "poolwise.report._page",
     "transfers_page": "poolwise.report._transfer_page",
+    "write_failsafes_sheets": "poolwise.report._failsafes_sheets",
     "write_filing_sheets": "poolwise.report._filing_sheets",
     "write_workbook": "poolwise.report._workbook",
 }

@@ -15,7 +15,7 @@ from poolwise.report._sheets import MOST_ROWS, Column, Sheet, Workbook
 if TYPE_CHECKING:
     from poolwise.report._settlement import Settlement
 
-__all__ = ["write_workbook"]
+__all__ = ["write_frame", "write_workbook"]
 
 _SEEN, _WIDEST = 1_000, 70  # rows that a column's width is taken from; letters
 _MONEY = ("premium", "transfer", "payment", "charge_unrounded", "change", "net", "paid", "pmpm")
@@ -90,12 +90,12 @@ def write_workbook(path: Path, settlement: Settlement, *, title: str, notes: Seq
         lines += [("", ""), ("Sheets", ""), *((name, _EXPLAINED[name]) for name in names)]
         workbook.sheet("Read me").text(title, [("Benefit year", str(result.benefit_year)), *lines])
         for name, frame in before.items():
-            _write_frame(workbook.sheet(name), frame)
+            write_frame(workbook.sheet(name), frame, _EXPLAINED[name])
         for name in _CALCULATING:
             columns, rows, keys = ledger.table(name)
             workbook.sheet(name).table(name, _EXPLAINED[name], columns, rows, keys=keys)
         for name, frame in after.items():
-            _write_frame(workbook.sheet(name), frame)
+            write_frame(workbook.sheet(name), frame, _EXPLAINED[name])
 
 
 _CALCULATING = ("Pools", "Plans", "Issuers")
@@ -130,9 +130,8 @@ def _frames_after(settlement: Settlement) -> dict[str, pl.DataFrame]:
     return frames
 
 
-def _write_frame(sheet: Sheet, frame: pl.DataFrame) -> None:
+def write_frame(sheet: Sheet, frame: pl.DataFrame, explanation: str) -> None:
     """Write a frame as it is; lists as text, what does not fit on a sheet left out and said."""
-    explanation = _EXPLAINED[sheet.name]
     if frame.height > MOST_ROWS:
         explanation += f" Only the first {MOST_ROWS:,} rows; the files have all {frame.height:,}."
     nested = [c for c, t in frame.schema.items() if t.is_nested()]

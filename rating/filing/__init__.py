@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from rating.filing._manual import ManualRate, manual_rate
     from rating.filing._morbidity import MorbidityChange, morbidity_change, movement_change
+    from rating.filing._pricing_values import PricingValues, pricing_values
     from rating.filing._rates_template import read_rates_template
     from rating.filing._risk_adjustment import risk_adjustment_pmpm
     from rating.filing._seasonality import Seasonality, seasonality
@@ -41,6 +42,7 @@ __all__ = [
     "ManualRate",
     "MorbidityChange",
     "PooledClaims",
+    "PricingValues",
     "Reinsured",
     "Seasonality",
     "Trace",
@@ -58,6 +60,7 @@ __all__ = [
     "morbidity_change",
     "movement_change",
     "pooled_claims",
+    "pricing_values",
     "read_rates_template",
     "read_workbook",
     "reinsurance_recoveries",
@@ -78,6 +81,7 @@ _HOMES = {
     "ManualRate": "rating.filing._manual",
     "MorbidityChange": "rating.filing._morbidity",
     "PooledClaims": "rating.filing._large_claims",
+    "PricingValues": "rating.filing._pricing_values",
     "Reinsured": "rating.filing._large_claims",
     "Seasonality": "rating.filing._seasonality",
     "Trace": "rating.filing._trace",
@@ -95,6 +99,7 @@ _HOMES = {
     "morbidity_change": "rating.filing._morbidity",
     "movement_change": "rating.filing._morbidity",
     "pooled_claims": "rating.filing._large_claims",
+    "pricing_values": "rating.filing._pricing_values",
     "read_rates_template": "rating.filing._rates_template",
     "read_workbook": "rating.filing._workbook_read",
     "reinsurance_recoveries": "rating.filing._large_claims",

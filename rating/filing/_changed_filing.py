@@ -20,6 +20,7 @@ from rating.filing._inputs_model import ended_plans, inputs_model, is_as_filed
 from rating.filing._ledger import COMPUTED, INPUT, MARKET, Entry, Key, Ledger
 from rating.filing._model import FilingModel
 from rating.filing._numbers import CONTEXT, exact
+from rating.filing._projected_loss_ratio import is_projected, projected_loss_ratio, without_projected
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,7 +79,7 @@ def what_if(filing: Filing, **changes: Any) -> Filing:
     >>> what_if(filing, manual_ehb=520).value("mean_premium_pmpm"), filing.value("mean_premium_pmpm")
     (Decimal('520'), Decimal('500'))
     """
-    model = inputs_model(filing)
+    model = without_projected(inputs_model(filing))
     changed = _read(filing, model, changes)
     if not is_as_filed(filing):
         _check_worked_out_before(filing, changed)
@@ -94,7 +95,7 @@ def what_if(filing: Filing, **changes: Any) -> Filing:
     return assembled(
         header=filing.header,
         model=model,
-        ledger=filled_ledger(model, given, _others(filing, model)),
+        ledger=filled_ledger(model, given, (*_others(filing, model), *projected_loss_ratio(draft, model, plans))),
         texts=plans.texts,
         chosen=filing.chosen,
         settings=filing.settings,
@@ -205,8 +206,8 @@ def _entry(filing: Filing, model: FilingModel, key: Key, changed: Mapping[Key, A
 
 def _others(filing: Filing, model: FilingModel) -> list[Entry]:
     """Return the ledger's entries of what is no quantity of the template: studies, variants."""
-    known = model.formulas
-    return [entry for entry in filing.ledger if known.quantity(entry.name, model.places.grain(entry.place)) is None]
+    known, grain = model.formulas, model.places.grain
+    return [e for e in filing.ledger if known.quantity(e.name, grain(e.place)) is None and not is_projected(e.name)]
 
 
 def _identity(filing: Filing) -> Identity:

@@ -24,6 +24,7 @@ from rating.filing._index_rate import CALIBRATIONS
 from rating.filing._ledger import COMPUTED, MARKET, Entry
 from rating.filing._model import FilingModel, Places
 from rating.filing._numbers import CONTEXT, rounded
+from rating.filing._projected_loss_ratio import projected_loss_ratio
 
 if TYPE_CHECKING:
     import polars as pl
@@ -173,7 +174,8 @@ def develop(
     rules_of = chosen.rules_of_state or state
     rates = _plan_rates.consumer_rates(draft, model, known, held, rate_settings, rules_of)
     membership = _csr_load.variant_membership(draft, of_variants, model)
-    ledger = filled_ledger(model, draft.entries, (*studied, *membership))
+    federal = projected_loss_ratio(draft, model, known)
+    ledger = filled_ledger(model, draft.entries, (*studied, *membership, *federal))
     whose |= {"issuer_id": issuer_id, "state": state, "market": market, "plan_year": identity.plan_year}
     return assembled(
         header={**dict.fromkeys(_HEADER), **whose, "rules_of_state": rules_of},
