@@ -166,6 +166,7 @@ def test_full_coverage_beyond_the_deductible_has_no_range():
     assert plain.spend_at_limit == 7000.0
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_documentation_is_the_one_that_is_drawn():
     """Names and numbers, not strokes: another version of the drawing library may place them elsewhere."""
     picture = ROOT / "docs" / "av" / "continuance.svg"

@@ -201,6 +201,7 @@ def test_screen(write):
     assert "limit within" in shown
 
 
+@pytest.mark.slow
 def test_folder(write, tmp_path, undrawn_charts):
     out = tmp_path / "out"
     shown = run("av", EXAMPLES / "designs.json", "--plan-year", 2026, "--out", out, "--format", "csv", code=1).stdout
@@ -309,6 +310,7 @@ def unsettled():
     return plans[next(row for row, flags in enumerate(found["flags"].to_list()) if "unsettled" in flags)]
 
 
+@pytest.mark.slow
 def test_a_design_that_does_not_settle_has_no_value(write, unsettled):
     document = valued(write({"name": "X", **unsettled}), code=1)
     (row,) = document["designs"]
