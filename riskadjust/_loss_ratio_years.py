@@ -221,6 +221,9 @@ def _numbers(frame: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
 def _exact(values: NDArray[np.float64], column: str) -> list[Fraction | None]:
     """Return the numbers that floats stand for; blank ones are None."""
     if column in _PARTS:
+        # A quotient of a column and 12 may lie a last bit beside the float of the twelfth.
+        near = np.rint(values * _PARTS[column]) / _PARTS[column]
+        values = np.where(np.abs(near - values) <= 2 * np.finfo(np.float64).eps * values, near, values)
         return [exact_on_grid(v, _PARTS[column]) for v in values.tolist()]
     return [None if np.isnan(v) else exact(v) for v in values.tolist()]
 
@@ -256,7 +259,8 @@ def _is_empty(numbers: dict[str, NDArray[np.float64]]) -> Mask:
     found = [numbers[c] == 0 for c in (*_POSITIVE, _MONTHS if _MONTHS in numbers else _LIFE_YEARS)]
     if "regulatory_fees" in numbers:
         found.append(np.nan_to_num(numbers["regulatory_fees"]) == 0)
-    return np.logical_and.reduce(found)
+    is_empty: Mask = np.logical_and.reduce(found)
+    return is_empty
 
 
 def _is_not_above(numbers: dict[str, NDArray[np.float64]]) -> Mask:

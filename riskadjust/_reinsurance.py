@@ -193,7 +193,8 @@ def reinsurance(
         Only enrollees with a condition of the list are reinsured: enrollee_id, condition [, issuer_id, state] in any
         coding that both share.
     budget : number, optional
-        The money, in dollars. Without it that of the table (Wisconsin 2019); else payments are not scaled.
+        The money for all claims that are handed in, in dollars. Without it that of the table (Wisconsin 2019); else
+        payments are not scaled.
     covered_life_years : mapping or DataFrame, optional
         issuer_id -> covered life-years, on which the transitional contribution is due.
     settings : mapping, optional

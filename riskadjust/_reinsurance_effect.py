@@ -147,7 +147,8 @@ def premium_effect(
 
 
 def _asked_cents(people: pl.DataFrame) -> Integers:
-    return np.rint(people["payment_before_proration"].to_numpy() * 100).astype(np.int64)
+    cents: Integers = np.rint(people["payment_before_proration"].to_numpy() * 100).astype(np.int64)
+    return cents
 
 
 def _of_issuer(people: pl.DataFrame, issuers: pl.DataFrame, issuer_id: Any) -> tuple[pl.DataFrame, pl.DataFrame]:

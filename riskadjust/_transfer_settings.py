@@ -47,6 +47,9 @@ class PoolName(NamedTuple):
         return f"{self.state} {self.risk_pool}" if self.state else self.risk_pool
 
 
+_MOST_PLACES = 400  # as far as a float reaches; 1e99999999 as a fraction would fill the memory
+
+
 def exact_number(value: object, name: str) -> Fraction:
     """Return a number given as text, int, float or Decimal exactly as it is written.
 
@@ -56,10 +59,13 @@ def exact_number(value: object, name: str) -> Fraction:
     True
     """
     try:
-        if isinstance(value, str):
-            return Fraction(Decimal(value.strip()))
-        if isinstance(value, Decimal | Fraction):
-            return Fraction(value)
+        if isinstance(value, str | Decimal):
+            number = Decimal(value.strip()) if isinstance(value, str) else value
+            if number and abs(number.adjusted()) > _MOST_PLACES:
+                raise ValueError
+            return Fraction(number)
+        if isinstance(value, Fraction):
+            return value
         if isinstance(value, bool):
             raise TypeError
         if hasattr(value, "__index__"):

@@ -330,7 +330,7 @@ def test_transfers_without_the_issuer_or_amounts_are_refused(tmp_path):
     section = '[risk_adjustment]\ntransfers = "transfers.csv"\nbenefit_year = 2025\n'
     others = {"transfers": TRANSFERS.filter(pl.col("issuer_id") != "12345")}
     config = written(tmp_path, assumptions=filing_g1.assumptions(), tables=others, sections=section)
-    with pytest.raises(InputRefused, match="member months of the transfers are not known"):
+    with pytest.raises(InputRefused, match="member months that the amount is spread over are not known"):
         run_config(config)
     months = section + "member_months = 12_000\n"
     config = written(tmp_path, assumptions=filing_g1.assumptions(), tables=others, sections=months)
@@ -340,6 +340,41 @@ def test_transfers_without_the_issuer_or_amounts_are_refused(tmp_path):
     config = written(tmp_path, assumptions=filing_g1.assumptions(), tables=words, sections=months)
     with pytest.raises(InputRefused, match="no amounts"):
         run_config(config)
+
+
+CLAIMS = pl.DataFrame({"enrollee_id": ["a", "a", "b"], "plan_paid": ["60000", "40000.00", "500000"]})
+
+
+def with_reinsurance(tmp_path, keys, **changes):
+    assumptions = {n: v for n, v in filing_g1.assumptions().items() if n != "proj_reinsurance"}
+    section = f'[reinsurance]\nclaims = "claims.csv"\nterms_of_year = 2024\n{keys}\n'
+    assumptions = {**assumptions, "paid_to_allowed_ratio": "0.8"}
+    return written(tmp_path, assumptions=assumptions, tables={"claims": CLAIMS}, sections=section, **changes)
+
+
+def test_reinsurance_of_a_claim_list(tmp_path):
+    """A layer of one's own, claims up by a tenth: (110,000 - 50,000 + 200,000) x 0.5 over 10,000 months."""
+    layer = "attachment = 50_000\ncap = 250_000\ncoinsurance = 0.5\nfactor = 1.1\nmember_months = 10_000"
+    filing = run_config(with_reinsurance(tmp_path, layer)).filing
+    assert filing.value("proj_reinsurance_paid") == 13
+    assert filing.value("proj_reinsurance") == Decimal("16.25")
+    trace = str(filing.trace("proj_reinsurance_paid"))
+    assert "claims times 1.1, to the plan year; layer as of 2024" in trace
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("attachment = 50_000\nmember_months = 10", "lacks its attachment or its coinsurance"),
+        ("cap = 50_000\nmember_months = 10", "lacks its attachment or its coinsurance"),
+        ("attachment = 50_000\ncap = 40_000\ncoinsurance = 0.5\nmember_months = 10", "layer"),
+        ("attachment = 50_000\ncoinsurance = 1.5\nmember_months = 10", "share"),
+        ("attachment = 50_000\ncoinsurance = 0.5", "member months that the amount is spread over"),
+    ],
+)
+def test_reinsurance_that_cannot_be(tmp_path, keys, says):
+    with pytest.raises((InputRefused, SettingRefused), match=says):
+        run_config(with_reinsurance(tmp_path, keys))
 
 
 # ------------------------------------------------------------------------------------------------ earlier filings

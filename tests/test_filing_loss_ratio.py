@@ -180,6 +180,30 @@ def test_half_of_what_is_needed_is_refused():
             filing(**{**QUALITY, **PRIOR, name: value})
 
 
+def test_the_addition_says_that_three_low_years_may_forbid_it():
+    """What the two years before reported as their ratios is not known to a filing."""
+    low = PRIOR | {"mlr_prior_1_numerator": 1_000_000, "mlr_prior_2_numerator": 1_000_000}
+    notes = [
+        filing(**QUALITY, **DEDUCTIBLE, **prior).ledger.get("federal_mlr_credibility").note
+        for prior in (low, PRIOR | {"mlr_prior_1_numerator": 9_000_000}, {})
+    ]
+    assert ["three reporting years" in note for note in notes] == [True, False, False]
+
+
+def test_years_before_are_whole_or_empty():
+    for missing, rule_id in (("denominator", "MLR-005"), ("member_months", "MLR-003")):
+        with pytest.raises(InputRefused, match=f"mlr_prior_2.*{rule_id}: "):
+            filing(**QUALITY, **DEDUCTIBLE, **PRIOR | {f"mlr_prior_2_{missing}": 0})
+    none = {f"mlr_prior_2_{part}": 0 for part in ("numerator", "denominator", "member_months")}
+    assert filing(**QUALITY, **DEDUCTIBLE, **PRIOR | none).value("federal_mlr_life_years") == 3000
+
+
+def test_premium_that_is_all_fees_is_refused():
+    """A fee of 100,000 a month is in the index rate, and only 0.875 of it in the premium of a plan of 0.7."""
+    with pytest.raises(InputRefused, match=r"not above taxes and fees.*MLR-005: "):
+        filing(settings={"user_fee_convention": "amount"}, exchange_fee_pmpm=100_000, **QUALITY, **DEDUCTIBLE)
+
+
 def test_of_a_filing_with_several_plans():
     """G1: the sums over plans are worked out here from worksheet 2."""
     given = filing_g1.assumptions() | {"proj_quality_improvement": "1000000", "mlr_average_deductible": "4200"}

@@ -12,12 +12,14 @@ import polars as pl
 import pytest
 
 import data_specs
+import riskadjust
 from data_specs.errors import InputRefused, SettingRefused, TableRefused
 from rating.filing._credibility import blended, checked_credibility, credibility, full_credibility_claims
-from rating.filing._large_claims import layer_recovery, pooled_claims, reinsurance_recoveries
+from rating.filing._large_claims import pooled_claims
 from rating.filing._ledger import Ledger
 from rating.filing._manual import manual_rate
 from rating.filing._morbidity import morbidity_change, movement_change
+from rating.filing._reinsurance_recovery import claims_of_the_plan_year, reinsurance_pmpm
 from rating.filing._seasonality import seasonality
 from rating.filing._series import calendar_pmpm
 from riskadjust._mlr_credibility import life_years, mlr_credibility
@@ -197,25 +199,53 @@ def test_pooling_needs_a_threshold_and_one_expectation():
     assert odd.findings["rule_id"].to_list() == ["LCL-004", "LCL-006"]
 
 
+def reinsured(people, **terms):
+    claims = pl.DataFrame({"enrollee_id": list(people), "plan_paid": [str(v) for v in people.values()]})
+    return riskadjust.reinsurance(
+        claims_of_the_plan_year(claims, issuer_id="12345"), benefit_year=2025, program="state", state="OH", **terms
+    )
+
+
 @pytest.mark.parametrize("case", cases("reinsurance_layers.csv"), ids=lambda case: case["claims"])
 def test_reinsurance_layer(case):
-    layer = {name: case[name] for name in ("attachment", "cap", "coinsurance")}
-    assert layer_recovery(case["claims"], **layer) == Decimal(case["expected_recovery"])
-    listed = pl.DataFrame({"enrollee_id": ["x", "y"], "plan_paid": [int(case["claims"]), 1]})
-    found = reinsurance_recoveries(listed, **layer, member_months=24)
-    assert found.recovery == Decimal(case["expected_recovery"])
-    assert abs(found.recovery_pmpm - Decimal(case["expected_recovery"]) / 24) < Decimal("1e-20")
-    assert found.enrollees == (found.recovery > 0)
+    layer = [(int(case["attachment"]), int(case["cap"]), case["coinsurance"])]
+    found = reinsurance_pmpm(reinsured({"x": case["claims"], "y": 1}, layers=layer), member_months=24)
+    assert abs(found["value"] - Decimal(case["expected_recovery"]) / 24) < Decimal("1e-20")
+    assert found["source"] == f"state reinsurance of OH, terms of 2025: {Decimal(case['expected_recovery']):.2f} USD"
 
 
-def test_layer_that_runs_backwards_is_refused():
-    for layer in (
-        {"attachment": 10, "cap": 9, "coinsurance": 0.5},
-        {"attachment": -1, "cap": 9, "coinsurance": 0.5},
-        {"attachment": 1, "cap": 9, "coinsurance": 1.5},
+def test_reinsurance_says_what_it_rests_on():
+    """(150,000 - 50,000) x 0.5 = 50,000 dollars, of which the budget pays 30,000, over 600 months."""
+    paid = reinsured({"x": 150_000, "y": 1}, layers=[(50_000, None, "0.5")], budget=30_000)
+    found = reinsurance_pmpm(paid, member_months=600, issuer_id="12345", seed=7, draws=50)
+    assert found["value"] == 50
+    scaled, interval = found["note"].split("; ")[1:]
+    assert scaled == "payments scaled to the budget by 0.600000"
+    assert interval == "0.00 to 50.00 in nine of ten draws of as many people (seed 7, 50 draws)"
+    with pytest.raises(InputRefused, match="no claims of the issuer"):
+        reinsurance_pmpm(paid, member_months=600, issuer_id="99999")
+    with pytest.raises(InputRefused, match="no member months"):
+        reinsurance_pmpm(paid, member_months=0)
+
+
+def test_claims_are_brought_to_the_plan_year():
+    claims = pl.DataFrame(
+        {"enrollee_id": ["a", "b"], "plan_paid": ["100.005", "-0.10"], "rating_area_id": ["R-OH003", "R-OH004"]}
+    )
+    found = claims_of_the_plan_year(claims, issuer_id="12345", factor="1.05")
+    assert found.select("plan_paid", "issuer_id", "rating_area_id").rows() == [
+        (Decimal("105.01"), "12345", "R-OH003"),
+        (Decimal("-0.11"), "12345", "R-OH004"),
+    ]
+    for change, says in (
+        ({"plan_paid": ["1", None]}, "blank or no amount"),
+        ({"plan_paid": ["1", "$2"]}, "blank or no amount"),
     ):
-        with pytest.raises(InputRefused, match="LCL-005"):
-            layer_recovery(100, **layer)
+        with pytest.raises(InputRefused, match=says):
+            claims_of_the_plan_year(claims.with_columns(**{k: pl.Series(v) for k, v in change.items()}), issuer_id="1")
+    for factor in (0, -1, "1e9"):
+        with pytest.raises(InputRefused, match="factor is not above zero"):
+            claims_of_the_plan_year(claims, issuer_id="12345", factor=factor)
 
 
 # ------------------------------------------------------------------------------------------------ credibility

@@ -307,7 +307,7 @@ def test_large_transfers_may_count_as_premium():
     below = run(at, year=2026, transfer_option=["11111"])
     assert not one(below)["transfers_as_premium"]
     assert rules(below) == {"MLR-026": 1}
-    assert rules(run(at, year=2026, transfer_option=["99999"])) == {}
+    assert rules(run(at, year=2026, transfer_option=["99999"])) == {"MLR-038": 1}
     early = [row | {"year": row["year"] - 3} for row in rows]
     with pytest.raises(InputRefused, match="MLR-012: "):
         run(early, transfer_option="all")

@@ -409,6 +409,7 @@ def test_numbers_of_any_type(value):
         {"admin_cost_reduction": 1.01},
         {"admin_cost_reduction": [0.14]},
         {"ra_user_fee_pmpm": -1},
+        {"ra_user_fee_pmpm": "1e99999999"},
         {"hcrp_threshold": {"GA": 1}},
         {"gcf_decimals": 1.5},
         {"gcf_decimals": -1},

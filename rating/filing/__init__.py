@@ -13,17 +13,12 @@ if TYPE_CHECKING:
     from rating.filing._experience import Experience, experience
     from rating.filing._filing import Filing
     from rating.filing._filing_settings import FilingSettings
-    from rating.filing._large_claims import (
-        PooledClaims,
-        Reinsured,
-        layer_recovery,
-        pooled_claims,
-        reinsurance_recoveries,
-    )
+    from rating.filing._large_claims import PooledClaims, pooled_claims
     from rating.filing._manual import ManualRate, manual_rate
     from rating.filing._morbidity import MorbidityChange, morbidity_change, movement_change
     from rating.filing._pricing_values import PricingValues, pricing_values
     from rating.filing._rates_template import read_rates_template
+    from rating.filing._reinsurance_recovery import reinsurance_pmpm
     from rating.filing._risk_adjustment import risk_adjustment_pmpm
     from rating.filing._seasonality import Seasonality, seasonality
     from rating.filing._sensitivity import sensitivity
@@ -43,7 +38,6 @@ __all__ = [
     "MorbidityChange",
     "PooledClaims",
     "PricingValues",
-    "Reinsured",
     "Seasonality",
     "Trace",
     "TrendStudy",
@@ -55,7 +49,6 @@ __all__ = [
     "develop",
     "experience",
     "full_credibility_claims",
-    "layer_recovery",
     "manual_rate",
     "morbidity_change",
     "movement_change",
@@ -63,7 +56,7 @@ __all__ = [
     "pricing_values",
     "read_rates_template",
     "read_workbook",
-    "reinsurance_recoveries",
+    "reinsurance_pmpm",
     "risk_adjustment_pmpm",
     "seasonality",
     "sensitivity",
@@ -82,7 +75,6 @@ _HOMES = {
     "MorbidityChange": "rating.filing._morbidity",
     "PooledClaims": "rating.filing._large_claims",
     "PricingValues": "rating.filing._pricing_values",
-    "Reinsured": "rating.filing._large_claims",
     "Seasonality": "rating.filing._seasonality",
     "Trace": "rating.filing._trace",
     "TrendStudy": "rating.filing._trend",
@@ -94,7 +86,6 @@ _HOMES = {
     "develop": "rating.filing._develop",
     "experience": "rating.filing._experience",
     "full_credibility_claims": "rating.filing._credibility",
-    "layer_recovery": "rating.filing._large_claims",
     "manual_rate": "rating.filing._manual",
     "morbidity_change": "rating.filing._morbidity",
     "movement_change": "rating.filing._morbidity",
@@ -102,7 +93,7 @@ _HOMES = {
     "pricing_values": "rating.filing._pricing_values",
     "read_rates_template": "rating.filing._rates_template",
     "read_workbook": "rating.filing._workbook_read",
-    "reinsurance_recoveries": "rating.filing._large_claims",
+    "reinsurance_pmpm": "rating.filing._reinsurance_recovery",
     "risk_adjustment_pmpm": "rating.filing._risk_adjustment",
     "seasonality": "rating.filing._seasonality",
     "sensitivity": "rating.filing._sensitivity",

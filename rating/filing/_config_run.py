@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from rating.filing._findings import FilingFindings
 from rating.filing._formulas import Formulas
 from rating.filing._ledger import MARKET, Entry
 from rating.filing._numbers import CONTEXT, exact
+from rating.filing._reinsurance_recovery import claims_of_the_plan_year, reinsurance_pmpm
 from rating.filing._risk_adjustment import risk_adjustment_pmpm
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = ["FilingRun", "run_config"]
 _IDENTITY = ("issuer_id", "state", "market", "plan_year")
 _POOLS = {"individual": ("individual", "catastrophic", "merged"), "small_group": ("small_group", "merged")}
 _TERMINATED = "terminated"
+_REINSURED_MARKET = "individual"
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,12 @@ def run_config(
     RateSettings.of({name: given[name] for name in given if name in RateSettings.names()})
     chosen = FilingSettings.of({name: given[name] for name in given if name in FilingSettings.names()})
     studies = run_studies(config, reader, chosen, begin)
-    begin("risk adjustment")
-    entries = (*studies.entries, *_risk_adjustment(config, reader, studies))
+    begin("risk adjustment and reinsurance")
+    entries = (
+        *studies.entries,
+        *_risk_adjustment(config, reader, studies),
+        *_reinsurance(config, reader, studies),
+    )
     begin("rates")
     assumptions = dict(config.section("assumptions"))
     experience = None
@@ -164,26 +171,77 @@ def _risk_adjustment(config: FilingConfig, reader: Reader, studies: Studies) -> 
     if not given:
         return []
     frame = _transfers(config, reader)
-    months = given.get("member_months")
-    if months is None:
-        months = studies.experience.value("exp_member_months") if studies.experience is not None else None
-    if months is None:
-        raise InputRefused(
-            "the member months of the transfers are not known",
-            where=f"{config.path}, [risk_adjustment]",
-            remedy="add member_months",
-        )
+    months = _months(config, "risk_adjustment", studies)
     issuer = config.section("filing")["issuer_id"]
     settled: Any = SimpleNamespace(issuers=frame, benefit_year=given["benefit_year"])
     found = risk_adjustment_pmpm(
         settled, member_months=months, issuer_id=issuer, net_of_user_fee=given.get("net_of_user_fee", False)
     )
     factor = exact(given.get("factor", 1), "factor")
-    source = "; ".join(part for part in (given.get("source", ""), found["source"]) if part)
-    notes = [found["note"], *([f"times {factor}, to the plan year"] if factor != 1 else []), given.get("note", "")]
+    notes = [found["note"], *([f"times {factor}, to the plan year"] if factor != 1 else [])]
     value = CONTEXT.multiply(found["value"], factor)
-    note = "; ".join(part for part in notes if part)
-    return [Entry("proj_risk_adjustment_paid", MARKET, value, "usd_pmpm", source=source, note=note)]
+    return [_given("proj_risk_adjustment_paid", value, given, found["source"], notes)]
+
+
+def _given(name: str, value: Decimal, given: Mapping[str, Any], source: str, notes: Sequence[str]) -> Entry:
+    """Return the entry of an amount per member month, with what the document says of it."""
+    source = "; ".join(part for part in (given.get("source", ""), source) if part)
+    note = "; ".join(part for part in (*notes, given.get("note", "")) if part)
+    return Entry(name, MARKET, value, "usd_pmpm", source=source, note=note)
+
+
+def _months(config: FilingConfig, section: str, studies: Studies) -> Decimal:
+    """Return the member months that amounts are spread over: those of the document, or of the experience."""
+    months = config.section(section).get("member_months")
+    if months is None and studies.experience is not None:
+        months = studies.experience.value("exp_member_months")
+    if months is None:
+        raise InputRefused(
+            "the member months that the amount is spread over are not known",
+            where=f"{config.path}, [{section}]",
+            remedy="add member_months",
+        )
+    return exact(months, "member_months")
+
+
+def _reinsurance(config: FilingConfig, reader: Reader, studies: Studies) -> list[Entry]:
+    """Return the projected reinsurance from a claim list: a published program of the state, or a layer of one's own."""
+    given = config.section("reinsurance")
+    if not given:
+        return []
+    from riskadjust import reinsurance
+
+    own = config.section("filing")
+    if own["market"] != _REINSURED_MARKET:
+        raise InputRefused(
+            f"there is no reinsurance of the market {own['market']!r}",
+            where=f"{config.path}, [reinsurance]",
+            rule="45 CFR 153.230 and programs under section 1332 pay for plans of the individual market",
+            remedy="take [reinsurance] out; give proj_reinsurance_paid where another program pays",
+        )
+    factor = exact(given.get("factor", 1), "factor")
+    parts = [given.get(name) for name in ("attachment", "cap", "coinsurance")]
+    if (parts[0] is None or parts[2] is None) and parts != [None] * 3:
+        raise InputRefused(
+            "a layer lacks its attachment or its coinsurance",
+            where=f"{config.path}, [reinsurance]",
+            rule="absent is not zero",
+            remedy="write attachment and coinsurance (cap where there is one), or none: the published layer",
+        )
+    reinsured = reinsurance(
+        claims_of_the_plan_year(reader.read(given["claims"]), issuer_id=own["issuer_id"], factor=factor),
+        benefit_year=given["terms_of_year"],
+        program="state",
+        state=own["state"],
+        layers=None if parts[0] is None else [tuple(parts)],
+        budget=given.get("budget"),
+    )
+    months = _months(config, "reinsurance", studies)
+    found = reinsurance_pmpm(reinsured, member_months=months, issuer_id=own["issuer_id"], seed=given.get("seed"))
+    notes = [found["note"], *([f"claims times {factor}, to the plan year"] if factor != 1 else [])]
+    if given["terms_of_year"] != own["plan_year"]:
+        notes.append(f"layer as of {given['terms_of_year']}")
+    return [_given("proj_reinsurance_paid", found["value"], given, found["source"], notes)]
 
 
 def _transfers(config: FilingConfig, reader: Reader) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Large claims: taken out above a threshold, the expected excess put in; and a reinsurance layer on a claim list."""
+"""Large claims: taken out above a threshold, the expected excess put in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rating.filing._numbers import exact
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["PooledClaims", "Reinsured", "layer_recovery", "pooled_claims", "reinsurance_recoveries"]
+__all__ = ["PooledClaims", "pooled_claims"]
 
 Integers = NDArray[np.int64]
 
@@ -301,109 +301,3 @@ def _cell_frame(
     names = ("member_months", "claims", "excess", "truncated", "pooling_charge", "pooled")
     schema: dict[str, Any] = {"benefit_category": pl.String, "incurred_month": pl.Date}
     return pl.DataFrame(lines, schema=schema | dict.fromkeys(names, pl.Float64), orient="row")
-
-
-# ------------------------------------------------------------------------------------------------ reinsurance
-
-
-@dataclass(frozen=True)
-class Reinsured:
-    """What a reinsurance layer recovers; see :func:`reinsurance_recoveries`.
-
-    Attributes
-    ----------
-    recovery : Decimal
-        Dollars, not rounded.
-    recovery_pmpm : Decimal or None
-        Per member month, on the basis of the claims (paid); None without member months.
-    enrollees : int
-        With a recovery.
-    """
-
-    recovery: Decimal
-    recovery_pmpm: Decimal | None
-    enrollees: int
-
-
-def layer_recovery(claims: Any, *, attachment: Any, cap: Any, coinsurance: Any) -> Decimal:
-    """Return what a reinsurance layer recovers of one enrollee's claims: ``s x (min(C, cap) - attachment)+``.
-
-    Raises
-    ------
-    InputRefused
-        The cap lies below the attachment, or the coinsurance outside 0 to 1 (LCL-005).
-
-    Notes
-    -----
-    Sources: 45 CFR 153.230 (transitional program); state programs under section 1332 waivers use the same layer.
-
-    Examples
-    --------
-    >>> layer_recovery(1_500_000, attachment=90_000, cap=1_000_000, coinsurance="0.6")
-    Decimal('546000')
-    """
-    layer = _layer(attachment, cap, coinsurance)
-    return decimal_of(_recovered(Fraction(exact(claims, "claims")), *layer))
-
-
-def reinsurance_recoveries(
-    claims: pl.DataFrame | pl.LazyFrame,
-    *,
-    attachment: Any,
-    cap: Any,
-    coinsurance: Any,
-    member_months: Any = None,
-    amounts: str = "plan_paid",
-) -> Reinsured:
-    """Return what a reinsurance layer recovers of a claim list.
-
-    Claims of one enrollee are added; the list is that of the year that is reinsured: trend it before, because the
-    layer does not move with it.
-
-    Parameters
-    ----------
-    claims : DataFrame
-        enrollee_id (text) and the amounts in dollars, paid by the plan.
-    attachment, cap, coinsurance : number
-        Dollars per enrollee and year; share of the layer that is paid, 0 to 1.
-    member_months : number, optional
-        Of the pool, for the recovery per member month.
-    amounts : str
-        Column of amounts.
-
-    Raises
-    ------
-    InputRefused
-        Rules LCL-001, LCL-005.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> claims = pl.DataFrame({"enrollee_id": ["a", "b", "b"], "plan_paid": [60_001, 50_000, 30_000]})
-    >>> found = reinsurance_recoveries(claims, attachment=60_000, cap=1_000_000, coinsurance=0.5, member_months=24)
-    >>> found.recovery, found.enrollees
-    (Decimal('10000.5'), 2)
-    """
-    layer = _layer(attachment, cap, coinsurance)
-    rows = _read_claims(claims, amounts)
-    totals = _sums(rows.year_of_enrollee, rows.cents)
-    large = totals[totals > int(layer[0] * _CENT)].tolist()
-    paid = [_recovered(Fraction(cents, _CENT), *layer) for cents in large]
-    recovery = sum(paid, Fraction(0))
-    months = None if member_months is None else Fraction(exact(member_months, "member_months"))
-    per_month = decimal_of(recovery / months) if months else None
-    return Reinsured(decimal_of(recovery), per_month, sum(p > 0 for p in paid))
-
-
-def _layer(attachment: Any, cap: Any, coinsurance: Any) -> tuple[Fraction, Fraction, Fraction]:
-    low, high = Fraction(exact(attachment, "attachment")), Fraction(exact(cap, "cap"))
-    share = Fraction(exact(coinsurance, "coinsurance"))
-    if not 0 <= low <= high or not 0 <= share <= 1:
-        raise refusal(
-            "LCL-005", "the layer cannot be", "attachment, cap, coinsurance", "check the terms of the program"
-        )
-    return low, high, share
-
-
-def _recovered(claims: Fraction, attachment: Fraction, cap: Fraction, coinsurance: Fraction) -> Fraction:
-    return coinsurance * max(min(claims, cap) - attachment, Fraction(0))
