@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from poolwise.cli._score import Form, parsed_settings, tables_in_use
+from poolwise.cli._options import AsJson, Form, Out, Overlays, finish
+from poolwise.cli._score import parsed_settings, tables_in_use
 
 if TYPE_CHECKING:
     from poolwise.cli._av_results import ValueOutcome
@@ -54,15 +55,9 @@ def av_command(
             metavar="NAME", help="What is moved: deductible, moop, plan_coinsurance, copay:primary_care, say."
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
-    ] = None,
+    out: Out = None,
     form: Annotated[Form, typer.Option("--format", help="File format of designs and levers.")] = Form.parquet,
-    tables: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
-    ] = None,
+    tables: Overlays = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,15 +66,13 @@ def av_command(
             "coinsurance_is=enrollee; may be repeated.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Work out actuarial values: which metal a design is, how far it misses, and what would bring it in.
 
     Not the federal calculator: its method on its tables, for work before a filing; the filing attaches the output of
     that one. Exit code 1: a design has no value or misses its window.
     """
-    from poolwise.cli._screen import json_document, screen
-
     if (target is None) != (lever is None):
         raise typer.BadParameter("a target needs a lever, and a lever a target", param_hint="--target, --lever")
     job = Job(
@@ -105,14 +98,7 @@ def av_command(
     )
     with tables_in_use(tables or ()):
         outcome = _run(job, out)
-    if as_json:
-        json_document({"command": "av", "out": None if out is None else str(out), **outcome.document()})
-    else:
-        outcome.show(screen())
-        if out is not None:
-            # Not wrapped by the console: a path is copied as one piece.
-            typer.echo(f"Results: {out}")
-    raise typer.Exit(outcome.exit_code)
+    finish("av", outcome, out, as_json=as_json)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from poolwise.cli._options import AsJson
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -34,7 +36,7 @@ def demo_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("poolwise-demo"),
     enrollees: Annotated[int, typer.Option(metavar="NUMBER", help="How many people the market has.")] = 20_000,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another seed, another market.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a made-up market, settle it between its issuers, reinsure it, let the largest of them file rates.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_specs.errors import InputRefused, NotYetPublished, PoolwiseError, SettingRefused, TableMissing
-from poolwise.cli._score import Form, parsed_settings, tables_in_use
+from poolwise.cli._options import AsJson, Form, Out, Overlays, finish
+from poolwise.cli._score import parsed_settings, tables_in_use
 from poolwise.cli._transfers import by_place
 
 if TYPE_CHECKING:
@@ -42,15 +43,9 @@ def failsafes_command(
         str | None,
         typer.Option(metavar="ID", help="Whose year the page shows; without it the issuer with the most premium."),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
-    ] = None,
+    out: Out = None,
     form: Annotated[Form, typer.Option("--format", help="File format of the results.")] = Form.parquet,
-    tables: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
-    ] = None,
+    tables: Overlays = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,15 +54,13 @@ def failsafes_command(
             "member_months, seed ...); may be repeated.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the failsafes beside risk adjustment, and show what each does to one issuer's year.
 
     Reinsurance of large claims, risk corridors, loss ratio rebates and audits of the data, with a workbook whose
     formulas can be followed and a page to be shared.
     """
-    from poolwise.cli._screen import json_document, screen
-
     asked = Asked(
         folder=folder,
         benefit_year=benefit_year,
@@ -86,15 +79,7 @@ def failsafes_command(
     )
     with tables_in_use(tables or ()):
         outcome = _run(asked, out)
-    if as_json:
-        place = {"out": None if out is None else str(out)}
-        json_document({"command": "failsafes", **place, **outcome.document()})
-    else:
-        outcome.show(screen())
-        if out is not None:
-            # Not wrapped by the console: a path is copied as one piece.
-            typer.echo(f"Results: {out}")
-    raise typer.Exit(outcome.exit_code)
+    finish("failsafes", outcome, out, as_json=as_json)
 
 
 @dataclass(frozen=True)
@@ -168,6 +153,7 @@ def run_programs(
     PoolwiseError
         Bad input, an unknown setting, or no program that could be run.
     """
+    from poolwise.cli._failsafes_inputs import in_files
     from poolwise.report._failsafes_year import Failsafes
 
     programs = _programs(inputs)
@@ -180,6 +166,10 @@ def run_programs(
             run = replace(run, **_RUNS[name](asked, inputs, run, shares[name]))
         except (TableMissing, NotYetPublished) as error:
             lacking[name] = error
+        except InputRefused as error:
+            raise in_files(error, name, inputs) from error
+    if asked.state is not None and "reinsurance" not in programs:
+        inputs.notes.append("--state was not used: the folder has no claims to be reinsured")
     if lacking and not any(True for _ in run.steps()):
         raise next(iter(lacking.values()))
     return run, {name: str(error) for name, error in lacking.items()}
@@ -346,22 +336,40 @@ def _corridors(asked: Asked, inputs: FailsafeInputs, run: Failsafes, settings: d
     from poolwise.cli._failsafes_inputs import with_statement
     from riskadjust import risk_corridors
 
-    rows = with_statement(inputs.frames["corridors"], "corridors", _received(run), inputs.notes)
+    rows = with_statement(inputs.frames["corridors"], "corridors", _received(asked, run), inputs.notes)
     result = risk_corridors(
         rows, benefit_year=asked.benefit_year, plans=inputs.get("corridor_plans"), settings=settings
     )
     return {"risk_corridors": result, "inputs": {**run.inputs, "corridors": rows}}
 
 
-def _received(run: Failsafes) -> dict[str, pl.DataFrame]:
+def _received(asked: Asked, run: Failsafes) -> dict[str, pl.DataFrame]:
     """Return what issuers received by the programs so far, by the name that statements have for it."""
+    import polars as pl
+
     from poolwise.cli._failsafes_inputs import amounts_of_run
 
-    return amounts_of_run(
-        transfers=None if run.settlement is None else run.settlement.transfers.issuers,
-        reinsured=None if run.reinsurance is None else run.reinsurance.issuers,
-        corridors=None if run.risk_corridors is None else run.risk_corridors.issuers,
-    )
+    reinsured = None if run.reinsurance is None else run.reinsurance.issuers
+    if reinsured is not None and asked.state is not None and "state" not in reinsured.columns:
+        # The program of a state pays for that state: it completes no statement of another one.
+        reinsured = reinsured.with_columns(state=pl.lit(asked.state.strip().upper()))
+    corridors = None if run.risk_corridors is None else _corridors_of_loss_ratios(run, asked.settings)
+    return amounts_of_run(settlement=run.settlement, reinsured=reinsured, corridors=corridors)
+
+
+def _corridors_of_loss_ratios(run: Failsafes, settings: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the corridors as a loss ratio has them: without an adjustment percentage (45 CFR 158.140(b)(4)(ii))."""
+    import polars as pl
+
+    from riskadjust import risk_corridors
+    from riskadjust._corridors import CorridorSettings
+
+    assert run.risk_corridors is not None
+    if not (run.risk_corridors.issuers["adjustment_percentage"] != 0).any():
+        return run.risk_corridors.issuers
+    rows = run.inputs["corridors"].with_columns(adjustment_percentage=pl.lit(0.0))
+    own = {n: v for n, v in settings.items() if n in CorridorSettings.names()}
+    return risk_corridors(rows, benefit_year=run.benefit_year, settings=own).issuers
 
 
 def _loss_ratio(asked: Asked, inputs: FailsafeInputs, run: Failsafes, settings: dict[str, Any]) -> dict[str, Any]:
@@ -372,7 +380,7 @@ def _loss_ratio(asked: Asked, inputs: FailsafeInputs, run: Failsafes, settings: 
     name, year = "loss_ratio_years", asked.benefit_year
     rows = inputs.frames[name]
     if "year" in rows.columns:
-        rows = with_statement(rows, name, _received(run), inputs.notes, year=year)
+        rows = with_statement(rows, name, _received(asked, run), inputs.notes, year=year)
     own = {n: _count(v) if n == "ratio_decimals" else v for n, v in settings.items()}
     result = medical_loss_ratio(rows, reporting_year=year, policies=inputs.get("loss_ratio_policies"), settings=own)
     return {"medical_loss_ratio": result, "inputs": {**run.inputs, name: rows}}

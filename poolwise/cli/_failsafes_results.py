@@ -212,7 +212,7 @@ class FailsafesOutcome:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return "transfers" if name == "settlement" else name.replace("_", " ")
 
 
 def _show_reinsurance(console: Console, result: Any) -> None:

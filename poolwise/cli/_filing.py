@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_specs.errors import InputRefused, SettingRefused
-from poolwise.cli._score import Form, tables_in_use
+from poolwise.cli._options import AsJson, Form, Out, Overlays
+from poolwise.cli._score import tables_in_use
 
 if TYPE_CHECKING:
     from poolwise.cli._filing_results import FilingOutcome
@@ -34,10 +35,7 @@ def filing_command(
             help="The TOML file that names inputs and assumptions, or the folder that holds it as filing.toml."
         ),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
-    ] = None,
+    out: Out = None,
     what_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,11 +60,8 @@ def filing_command(
     ] = None,
     depth: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How deep a trace is shown on the screen.")] = 6,
     form: Annotated[Form, typer.Option("--format", help="File format of rates and ledger.")] = Form.parquet,
-    tables: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    tables: Overlays = None,
+    as_json: AsJson = False,
 ) -> None:
     """Work out a rate filing from one TOML file.
 

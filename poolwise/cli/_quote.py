@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_specs.errors import InputRefused, SettingRefused
+from poolwise.cli._options import AsJson, Form, Out, Overlays, finish
 from poolwise.cli._quote_household import Asked
-from poolwise.cli._score import Form, parsed_settings, tables_in_use
+from poolwise.cli._score import parsed_settings, tables_in_use
 
 if TYPE_CHECKING:
     import polars as pl
@@ -88,15 +89,9 @@ def quote_command(
         bool,
         typer.Option("--batch", help="Quote in batches of bounded memory; large files are, in any case."),
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
-    ] = None,
+    out: Out = None,
     form: Annotated[Form, typer.Option("--format", help="File format of the results.")] = Form.parquet,
-    tables: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
-    ] = None,
+    tables: Overlays = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -104,15 +99,13 @@ def quote_command(
             help="A declared setting, such as area_map=2023, tie=premiums, market=small_group; may be repeated.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Quote households: gross premium, tax credit, net premium and cost-sharing variant of every plan of their area.
 
     One household is told by options, anonymously; the plans come cheapest first, with an explanation of each number.
     Many come from a file. At tax time the credit is settled: rating.reconcile, in Python.
     """
-    from poolwise.cli._screen import json_document, screen
-
     asked = Asked(
         people=tuple(person or ()),
         state=state,
@@ -155,15 +148,7 @@ def quote_command(
     _check_asked(job)
     with tables_in_use(tables or ()):
         outcome = _run(job, out)
-    if as_json:
-        place = {"out": None if out is None else str(out)}
-        json_document({"command": "quote", **place, **outcome.document()})
-    else:
-        outcome.show(screen())
-        if out is not None:
-            # Not wrapped by the console: a path is copied as one piece.
-            typer.echo(f"Results: {out}")
-    raise typer.Exit(outcome.exit_code)
+    finish("quote", outcome, out, as_json=as_json)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from data_specs.errors import SettingRefused
+from poolwise.cli._options import AsJson, Form, Out, Overlays
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,23 +25,13 @@ __all__ = ["parsed_settings", "score_command", "tables_in_use"]
 _STEPS_OF_DIY, _STEPS_OF_TABLES = 5, 9
 
 
-class Form(StrEnum):
-    """File format of scores and explanation."""
-
-    parquet = "parquet"
-    csv = "csv"
-
-
 def score_command(
     folder: Annotated[
         Path,
         typer.Argument(help="Folder in the DIY layout (PERSON.csv, DIAG.csv ...) or of tables (enrollees.csv ...)."),
     ],
     benefit_year: Annotated[int, typer.Option(metavar="YEAR", help="The year whose published tables are used.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
-    ] = None,
+    out: Out = None,
     explain: Annotated[bool, typer.Option("--explain", help="Take the scores apart, variable by variable.")] = False,
     enrollee_id: Annotated[
         list[str] | None,
@@ -51,17 +41,14 @@ def score_command(
         bool, typer.Option("--page", help="Also write summary.html, to be shared, into the folder.")
     ] = False,
     form: Annotated[Form, typer.Option("--format", help="File format of scores and explanation.")] = Form.parquet,
-    tables: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
-    ] = None,
+    tables: Overlays = None,
     setting: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A declared setting; may be repeated.")
     ] = None,
     allow_proposed: Annotated[
         bool, typer.Option("--allow-proposed", help="Score a year whose coefficients are a proposed rule.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a year of enrollees (HHS-HCC).
 

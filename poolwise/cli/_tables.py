@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from poolwise.cli._options import AsJson, Overlays
 from poolwise.cli._score import tables_in_use
 
 if TYPE_CHECKING:
@@ -18,14 +19,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="List, show and add tables of published figures.", rich_markup_mode=None)
 
-_Overlays = Annotated[
-    list[Path] | None, typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated.")
-]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
 
 @app.callback(invoke_without_command=True)
-def list_tables(context: typer.Context, tables: _Overlays = None, as_json: _AsJson = False) -> None:
+def list_tables(context: typer.Context, tables: Overlays = None, as_json: AsJson = False) -> None:
     """List the tables of published figures, or show or add one."""
     # For as long as the command runs, `show` included.
     context.call_on_close(_entered(tables_in_use(tables or ())))
@@ -61,8 +57,8 @@ def show_table(
     name: Annotated[str, typer.Argument(help="Name as in the list, for example hhs_hcc/coefficients.")],
     year: Annotated[int | None, typer.Option(metavar="YEAR", help="Only the rows of this year.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
-    tables: _Overlays = None,
-    as_json: _AsJson = False,
+    tables: Overlays = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show a table: where it comes from, its columns with their units, its rows."""
     from data_specs import table
@@ -134,7 +130,7 @@ def add_command(
     folder: Annotated[Path, typer.Argument(help="Folder of tidy tables, one .csv or .parquet each.")],
     family: Annotated[str, typer.Option(metavar="NAME", help="The family they belong to, for example hhs_hcc.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Your own folder of tables; afterwards --tables names it.")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check a folder of tables and add them, as new tables or new revisions, to a folder of your own."""
     from dataclasses import asdict

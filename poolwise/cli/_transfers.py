@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_specs.errors import InputRefused, SettingRefused
-from poolwise.cli._score import Form, parsed_settings, tables_in_use
+from poolwise.cli._options import AsJson, Form, Out, Overlays, finish
+from poolwise.cli._score import parsed_settings, tables_in_use
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,10 +38,7 @@ def transfers_command(
         ),
     ],
     benefit_year: Annotated[int, typer.Option(metavar="YEAR", help="The year whose published figures are used.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the results; an earlier result is replaced as a whole."),
-    ] = None,
+    out: Out = None,
     mix: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,10 +55,7 @@ def transfers_command(
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="File format of the results.")] = Form.parquet,
-    tables: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of your own tables, on top of ours; may be repeated."),
-    ] = None,
+    tables: Overlays = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,15 +64,13 @@ def transfers_command(
             "repeated.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Settle risk adjustment: state payment transfers between issuers.
 
     Every step is kept: plan averages, pool means, transfers of plans and issuers to the cent, with a workbook whose
     formulas can be followed and a page to be shared.
     """
-    from poolwise.cli._screen import json_document, screen
-
     job = Job(
         folder=folder,
         benefit_year=benefit_year,
@@ -96,15 +89,7 @@ def transfers_command(
     )
     with tables_in_use(tables or ()):
         outcome = _run(job, out)
-    if as_json:
-        place = {"out": None if out is None else str(out)}
-        json_document({"command": "transfers", **place, **outcome.document()})
-    else:
-        outcome.show(screen())
-        if out is not None:
-            # Not wrapped by the console: a path is copied as one piece.
-            typer.echo(f"Results: {out}")
-    raise typer.Exit(outcome.exit_code)
+    finish("transfers", outcome, out, as_json=as_json)
 
 
 @dataclass(frozen=True)

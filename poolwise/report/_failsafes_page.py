@@ -15,12 +15,14 @@ from poolwise.report._transfer_charts import short_dollars
 from poolwise.report._transfer_figures import dollars
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from poolwise.report._failsafes_year import Failsafes
 
 __all__ = ["failsafes_page"]
 
-# Tables whose rows are no people: their numbers are shown however small.
-_PEOPLE = ("claims", "enrollee_conditions", "audit_samples")
+# Tables whose rows tell of people: their small numbers are not shown. Those of other tables are, however small.
+_PEOPLE = frozenset({"claims", "enrollee_conditions", "sample", "hccs"})
 
 
 def failsafes_page(
@@ -57,7 +59,6 @@ def failsafes_page(
     need_altair()
     year = shown_year(run, issuer)
     counts = run.counts
-    not_people = [name for name in counts["table"].to_list() if not name.endswith(_PEOPLE)]
     return render(
         "failsafes.html",
         title=title,
@@ -73,11 +74,16 @@ def failsafes_page(
         is_too_small=year.is_too_small,
         smallest=SMALLEST_SHOWN,
         sections=program_sections(run, issuer),
-        counts=count_lines(counts, not_people=not_people),
-        findings=finding_lines(run.findings, not_people=[t for t in run.findings["table"] if not t.endswith(_PEOPLE)]),
+        counts=count_lines(counts, not_people=_not_people(counts)),
+        findings=finding_lines(run.findings, not_people=_not_people(run.findings)),
         uncertain=run.uncertain.to_dicts(),
         sources=source_lines(run.tables),
     )
+
+
+def _not_people(frame: pl.DataFrame) -> list[str]:
+    """Return the tables whose rows are no people; the name of a program may stand before that of a table."""
+    return [name for name in frame["table"].to_list() if name.rpartition(": ")[2] not in _PEOPLE]
 
 
 def told(year: IssuerYear) -> list[str]:

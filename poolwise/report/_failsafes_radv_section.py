@@ -27,12 +27,13 @@ def radv_section(run: Failsafes, step: Any, issuer: str) -> dict[str, Any]:
     adjusted = step.issuers.filter(pl.col("outlier_groups") > 0).height
     said = f"{moves} {adjusted} of {step.issuers.height} issuers have an outlier group."
     if step.transfers.height:
-        moved = step.transfers["adjustment"].to_list()
-        said += f" {dollars(sum((max(m, Decimal(0)) for m in moved), Decimal(0)))} dollars change hands."
+        shown = shown_adjustments(run)["adjustment"].to_list()
+        among = "" if len(shown) == step.transfers.height else ", leaving out what is kept back"
+        said += f" {dollars(sum((max(m, Decimal(0)) for m in shown), Decimal(0)))} dollars change hands{among}."
     tables = [_nation(step)]
     own = step.groups.filter(pl.col("issuer_id") == issuer).rows(named=True)
     if own:
-        tables.append(_groups(own, issuer))
+        tables.append(_groups(own, step, issuer))
     tables.append(_issuers(run, step, issuer))
     if run.confidence is not None:
         tables.append(_confidence(run, issuer))
@@ -40,27 +41,46 @@ def radv_section(run: Failsafes, step: Any, issuer: str) -> dict[str, Any]:
 
 
 def _nation(step: Any) -> Table:
-    rows = [
-        [
-            row["group"],
-            f"{row['hccs']:,}",
-            f"{row['issuers']:,}",
-            *(HIDDEN if _is_few(row) else f"{row[c]:,}" for c in _COUNTS),
-            *(_number(None if _is_few(row) else row[c], ".4f") for c in ("mean_failure_rate", "standard_deviation")),
-        ]
-        for row in step.national.rows(named=True)
-    ]
+    rows, has_few = [], False
+    for row in step.national.rows(named=True):
+        is_few = _is_few(row)
+        has_few |= is_few
+        # Published means and deviations tell nothing of the people of this run.
+        is_kept_back = is_few and row["source"] != "given"
+        rows.append(
+            [
+                row["group"],
+                f"{row['hccs']:,}",
+                f"{row['issuers']:,}",
+                *(HIDDEN if is_few else f"{row[c]:,}" for c in _COUNTS),
+                *(
+                    HIDDEN if is_kept_back else _number(row[c], ".4f")
+                    for c in ("mean_failure_rate", "standard_deviation")
+                ),
+            ]
+        )
     headings = ("Group", "HCCs", "Issuers", "Submitted", "Found", "Mean rate m", "Deviation s")
-    return text_table("The nation", headings, rows, FEW if any(map(_is_few, step.national.rows(named=True))) else "")
+    return text_table("The nation", headings, rows, FEW if has_few else "")
 
 
 def _is_few(row: dict[str, Any]) -> bool:
     """Return whether a count of HCCs is below 11."""
-    counts = [row[c] or 0 for c in _COUNTS]
-    return any(0 < n < SMALLEST_SHOWN for n in counts)
+    return any(0 < (row[c] or 0) < SMALLEST_SHOWN for c in _COUNTS)
 
 
-def _groups(own: list[dict[str, Any]], issuer: str) -> Table:
+def _groups(own: list[dict[str, Any]], step: Any, issuer: str) -> Table:
+    """Return the groups of an issuer without those that tell of few HCCs.
+
+    Few may have been submitted, found, or lost from one to the other; or be left to all others together, which the
+    nation's counts less these would tell.
+    """
+    nation = {row["group"]: row for row in step.national.rows(named=True)}
+
+    def is_kept_back(row: dict[str, Any]) -> bool:
+        others = {c: (nation[row["group"]][c] or 0) - (row[c] or 0) for c in _COUNTS}
+        lost = abs((row["submitted_hccs"] or 0) - (row["found_hccs"] or 0))
+        return _is_few(row) or _is_few(others) or 0 < lost < SMALLEST_SHOWN
+
     rows = []
     for row in own:
         figures = [
@@ -71,9 +91,9 @@ def _groups(own: list[dict[str, Any]], issuer: str) -> Table:
             _number(row["group_adjustment"], ".6f"),
         ]
         name = " ".join(filter(None, (row.get("state"), row["group"])))
-        rows.append([name, *([HIDDEN] * len(figures) if _is_few(row) else figures)])
+        rows.append([name, *([HIDDEN] * len(figures) if is_kept_back(row) else figures)])
     headings = ("Group", "Submitted", "Found", "Rate x", "z", "Outlier", "Factor A")
-    return text_table(f"Issuer {issuer}", headings, rows, FEW if any(map(_is_few, own)) else "")
+    return text_table(f"Issuer {issuer}", headings, rows, FEW if any(map(is_kept_back, own)) else "")
 
 
 def _issuers(run: Failsafes, step: Any, issuer: str) -> Table:
@@ -89,21 +109,26 @@ def _issuers(run: Failsafes, step: Any, issuer: str) -> Table:
     for row in chosen_rows(step.issuers.rows(named=True), issuer):
         found = sums.get(tuple(row[k] for k in keys))
         amounts = [HIDDEN] * len(money) if found is None else [dollars(a) for a in found]
-        rate = _number(row["applied_error_rate"], ".6f")
+        rate = HIDDEN if _has_few_sampled(row) else _number(row["applied_error_rate"], ".6f")
         rows.append([row_name(row), row["status"].replace("_", " "), rate, *(amounts if sums else [])])
     headings = ["Issuer", "Status", "Error rate", *(("Before, $", "After, $", "Adjustment, $") if sums else ())]
     note = FEW if any(HIDDEN in row for row in rows) else ""
     return text_table("Issuers", headings, rows, note, words=2)
 
 
+def _has_few_sampled(row: dict[str, Any]) -> bool:
+    """Return whether the error rate of an issuer rests on fewer than 11 sampled people."""
+    return 0 < (row["sampled_enrollees"] or 0) < SMALLEST_SHOWN
+
+
 def _confidence(run: Failsafes, issuer: str) -> Table:
     assert run.confidence is not None
     own = run.confidence
     columns = ("error_rate", "lower", "upper", "standard_error")
-    rows = [
-        [row_name(row), *(_number(row[c], ".6f") for c in columns), f"{row['outlier_share']:.0%}"]
-        for row in chosen_rows(own.issuers.rows(named=True), issuer)
-    ]
+    rows = []
+    for row in chosen_rows(own.issuers.rows(named=True), issuer):
+        figures = [*(_number(row[c], ".6f") for c in columns), f"{row['outlier_share']:.0%}"]
+        rows.append([row_name(row), *([HIDDEN] * len(figures) if _has_few_sampled(row) else figures)])
     note = f"The interval holds {own.settings['level']:.0%} of {own.settings['draws']:,} draws of the sample's people."
     headings = ("Issuer", "Error rate", "Lower", "Upper", "Standard error", "Outlier in")
     return text_table("How far chance in the sample may move an error rate", headings, rows, note)

@@ -10,7 +10,7 @@ import polars as pl
 
 from poolwise.report._failsafes_radv_section import radv_section
 from poolwise.report._failsafes_tables import FEW, MOST_ISSUERS, Table, chosen_rows, row_name, text_table
-from poolwise.report._failsafes_year import PROGRAMS, hidden_payment, hidden_programs
+from poolwise.report._failsafes_year import PROGRAMS, hidden_payment, hidden_programs, issuer_year
 from poolwise.report._page_parts import HIDDEN
 from poolwise.report._suppression import SMALLEST_SHOWN, hidden_cells
 from poolwise.report._transfer_figures import dollars
@@ -167,7 +167,9 @@ def _reinsurance(run: Failsafes, step: Any, issuer: str) -> dict[str, Any]:
     tables.append(_reinsured_issuers(run, issuer))
     if run.effect is not None:
         tables.append(_effects(run))
-    people = f"{total['enrollees_paid']:,} of {total['enrollees']:,} people"
+    people = f"{total['enrollees_paid']:,} people"
+    if not 0 < total["enrollees"] - total["enrollees_paid"] < SMALLEST_SHOWN:
+        people = f"{total['enrollees_paid']:,} of {total['enrollees']:,} people"
     said = f"{dollars(total['payment'])} dollars are paid for {people}."
     if total["proration"] < 1:
         asked = dollars(total["payment_before_proration"])
@@ -180,7 +182,9 @@ def _reinsured_issuers(run: Failsafes, issuer: str) -> Table:
     assert step is not None
     rows = step.issuers.rows(named=True)
     # Who has few people with claims is hidden whole; who is paid for few of many, in what is paid.
-    hidden = [a or b for a, b in zip(*(hidden_cells([r[c] for r in rows]) for c in _PEOPLE), strict=True)]
+    people = [[r["enrollees"] for r in rows], [r["enrollees_paid"] for r in rows]]
+    people.append([all_of - paid for all_of, paid in zip(*people, strict=True)])
+    hidden = [any(cells) for cells in zip(*map(hidden_cells, people), strict=True)]
     amounts = [c for c in ("payment", "contribution", "net") if c in step.issuers.columns]
     kept = dict(zip((id(row) for row in rows), hidden, strict=True))
     cells = []
@@ -192,9 +196,6 @@ def _reinsured_issuers(run: Failsafes, issuer: str) -> Table:
         cells.append([row_name(row), *([HIDDEN] * len(figures) if kept[id(row)] else figures)])
     headings = ["Issuer", "Enrollees", "Paid for", "Claims, $", *(f"{c.capitalize()}, $" for c in amounts)]
     return text_table("Issuers", headings, cells, FEW if any(HIDDEN in row for row in cells) else "")
-
-
-_PEOPLE = ("enrollees", "enrollees_paid")
 
 
 def _effects(run: Failsafes) -> Table:
@@ -230,7 +231,8 @@ def _share(share: Any) -> str:
 def _corridors(run: Failsafes, step: Any, issuer: str) -> dict[str, Any]:
     given = run.inputs["corridors"]
     tables = []
-    for row in step.issuers.filter(pl.col("issuer_id") == issuer).rows(named=True):
+    shown = step.issuers.filter(pl.col("issuer_id") == issuer, pl.lit(not issuer_year(run, issuer).is_too_small))
+    for row in shown.rows(named=True):
         keys = [c for c in ("state", "market", "issuer_id") if c in row]
         same = pl.all_horizontal(pl.col(k).cast(pl.String).str.strip_chars() == row[k] for k in keys)
         stated = given.filter(same).row(0, named=True)
@@ -297,9 +299,9 @@ _STEPS = (
 
 def _loss_ratios(run: Failsafes, step: Any, issuer: str) -> dict[str, Any]:
     is_hidden = run.reinsurance is not None and hidden_payment(run.reinsurance.issuers, "enrollees_paid", issuer)
-    own = pl.col("issuer_id") == issuer
     tables = []
-    for row in step.issuers.filter(own).rows(named=True):
+    shown = step.issuers.filter(pl.col("issuer_id") == issuer, pl.lit(not issuer_year(run, issuer).is_too_small))
+    for row in shown.rows(named=True):
         same = pl.all_horizontal(pl.col(k) == row[k] for k in ("state", "market", "issuer_id"))
         tables.append(_loss_ratio_years(row_name(row), step.years.filter(same).rows(named=True), row, is_hidden))
         tables.append(_loss_ratio(row))
@@ -323,9 +325,11 @@ def _loss_ratio_years(name: str, years: list[dict[str, Any]], row: dict[str, Any
         [label, *(HIDDEN if column in kept_back else dollars(each[column]) for each in (*years, row))]
         for column, label in _YEAR_AMOUNTS.items()
     ]
-    lines.append(["life-years", *(f"{each['life_years']:,.1f}" for each in (*years, row))])
+    lives = [each["life_years"] for each in (*years, row)]
+    is_few = any(0 < n < SMALLEST_SHOWN for n in lives)  # of one year, which the others and their sum would tell
+    lines.append(["life-years", *(HIDDEN if is_few else f"{n:,.1f}" for n in lives)])
     headings = ("Dollars", *(str(y["year"]) for y in years), "Together")
-    return text_table(f"Issuer {name}, by year", headings, lines, FEW if is_hidden else "")
+    return text_table(f"Issuer {name}, by year", headings, lines, FEW if is_hidden or is_few else "")
 
 
 def _loss_ratio(row: dict[str, Any]) -> Table:

@@ -387,7 +387,11 @@ def shown_adjustments(run: Failsafes) -> pl.DataFrame:
 
 
 def _is_too_small(run: Failsafes, issuer: str) -> bool:
-    """Return whether the issuer may have fewer than 11 people: by its claims, or in every risk pool it is in."""
+    """Return whether the issuer may have fewer than 11 people: by claims, life-years, or in all of its risk pools."""
+    if run.medical_loss_ratio is not None:
+        lives = _of_issuer(run.medical_loss_ratio.issuers, issuer)["life_years"].to_list()
+        if lives and 0 < sum(lives) < SMALLEST_SHOWN:
+            return True
     if run.reinsurance is not None:
         people = _of_issuer(run.reinsurance.issuers, issuer)["enrollees"].to_list()
         if people and 0 < sum(people) < SMALLEST_SHOWN:
