@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from riskadjust._reinsurance import Reinsurance, reinsurance
     from riskadjust._score import Scores, score
     from riskadjust._settings import ScoringSettings
+    from riskadjust._settled import Settled
     from riskadjust._stream import StreamResult, score_files
     from riskadjust._transfers import Transfers, transfers
 
@@ -46,6 +47,7 @@ __all__ = [
     "Scores",
     "ScoringSettings",
     "Selection",
+    "Settled",
     "StreamResult",
     "Transfers",
     "bootstrap_transfers",
@@ -91,6 +93,7 @@ _HOMES = {
     "Scores": "riskadjust._score",
     "ScoringSettings": "riskadjust._settings",
     "Selection": "riskadjust._claims",
+    "Settled": "riskadjust._settled",
     "StreamResult": "riskadjust._stream",
     "Transfers": "riskadjust._transfers",
     "bootstrap_transfers": "riskadjust._bootstrap",

@@ -16,6 +16,7 @@ from riskadjust._cents import as_money, cents_of, exact
 from riskadjust._corridor_plans import ISSUER_KEYS, ISSUERS, Owed, keyed_frame, plan_frame
 from riskadjust._findings import Findings
 from riskadjust._refusals import LARGEST, Refusals, collected, number_columns, rule_text
+from riskadjust._settled import Settled
 from riskadjust._stabilizer_figures import UsedFigures, whole_year
 from riskadjust._transfer_settings import exact_number
 
@@ -72,24 +73,16 @@ class CorridorSettings(Declared):
         return number
 
 
-@dataclass(frozen=True)
-class RiskCorridors:
+@dataclass(frozen=True, kw_only=True)
+class RiskCorridors(Settled):
     """Risk corridors of one benefit year. Positive: the issuer receives; negative: it pays.
 
     Attributes
     ----------
     issuers, plans, totals : DataFrame
         See :func:`risk_corridors`.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source, table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the result.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     benefit_year : int
         The year that was settled.
     """
@@ -97,11 +90,6 @@ class RiskCorridors:
     issuers: pl.DataFrame
     plans: pl.DataFrame
     totals: pl.DataFrame
-    findings: pl.DataFrame
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     benefit_year: int
 
     def __repr__(self) -> str:
@@ -234,6 +222,7 @@ def risk_corridors(
         plans=shared,
         totals=_totals(made),
         findings=findings.frame(),
+        rejected=findings.refused(),
         counts=findings.counts(),
         settings=used.frame(),
         uncertain=used.uncertain(),

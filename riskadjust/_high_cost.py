@@ -17,6 +17,7 @@ from data_specs.errors import InputRefused, SettingRefused
 from riskadjust._cents import as_money, cents_of, exact_on_grid
 from riskadjust._findings import Findings
 from riskadjust._refusals import LARGEST, Refusals, collected, number_columns, rule_text
+from riskadjust._settled import Settled
 from riskadjust._transfer_settings import PARAMETER_TABLE, Parameters
 
 if TYPE_CHECKING:
@@ -41,26 +42,16 @@ _LARGEST_CLAIM = 1e9
 _PREMIUM_PARTS = 3000  # cents of a month, by thirtieths
 
 
-@dataclass(frozen=True)
-class HighCostRiskPool:
+@dataclass(frozen=True, kw_only=True)
+class HighCostRiskPool(Settled):
     """The settlement of the high-cost risk pools of one benefit year. Positive: received; negative: paid.
 
     Attributes
     ----------
     issuers, pools, enrollees : DataFrame
         See :func:`high_cost_risk_pool`.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    rejected : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source, table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the result.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     benefit_year : int
         The year that was settled.
     """
@@ -68,12 +59,6 @@ class HighCostRiskPool:
     issuers: pl.DataFrame
     pools: pl.DataFrame
     enrollees: pl.DataFrame
-    findings: pl.DataFrame
-    rejected: dict[str, pl.DataFrame]
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     benefit_year: int
 
     def __repr__(self) -> str:

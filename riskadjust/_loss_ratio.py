@@ -15,6 +15,7 @@ from riskadjust._loss_ratio_terms import LossRatioSettings, Terms, rounded_ratio
 from riskadjust._loss_ratio_years import KEYS, Amounts, Block, Key, read_years, total
 from riskadjust._mlr_credibility import NOT_CREDIBLE, PARTLY_CREDIBLE, MlrCredibility, mlr_credibility
 from riskadjust._refusals import rule_text
+from riskadjust._settled import Settled
 from riskadjust._stabilizer_figures import UsedFigures, whole_year
 
 if TYPE_CHECKING:
@@ -26,26 +27,16 @@ ISSUERS = "issuers"
 _LOW_YEARS = 3  # of the rule that no credibility is added after three low years
 
 
-@dataclass(frozen=True)
-class LossRatios:
+@dataclass(frozen=True, kw_only=True)
+class LossRatios(Settled):
     """Medical loss ratios and rebates of one reporting year.
 
     Attributes
     ----------
     issuers, years, policies : DataFrame
         See :func:`medical_loss_ratio`.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    rejected : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source, table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the result.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     reporting_year : int
         The year that was reported.
     """
@@ -53,12 +44,6 @@ class LossRatios:
     issuers: pl.DataFrame
     years: pl.DataFrame
     policies: pl.DataFrame
-    findings: pl.DataFrame
-    rejected: dict[str, pl.DataFrame]
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     reporting_year: int
 
     def __repr__(self) -> str:

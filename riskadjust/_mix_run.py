@@ -23,6 +23,7 @@ from riskadjust._mix_split import Position
 from riskadjust._mix_sums import Rows, RowSums, Summing, summing
 from riskadjust._mix_weights import Weights, weights_of
 from riskadjust._refusals import rule_text
+from riskadjust._settled import Settled
 from riskadjust._transfer_settings import PARAMETER_TABLE, Parameters
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ _BLOCK_ROWS = 200_000  # plan rows that are settled at a time
 _TABLE = "mixes"
 
 
-@dataclass(frozen=True)
-class Mixes:
+@dataclass(frozen=True, kw_only=True)
+class Mixes(Settled):
     """What every mix does to plans, issuers and risk pools. Positive amounts are received, negative ones paid.
 
     Attributes
@@ -46,18 +47,8 @@ class Mixes:
         See :func:`mix`; the base comes first, then the mixes in alphabetical order.
     noticed : DataFrame
         mix, rule (0: the mix as a whole), rule_id, count: which mix a finding belongs to.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    rejected : dict of DataFrame
-        Rows that took no part, with their rule_id; of `mixes` those of mixes that cannot be settled.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source, table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the base.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     benefit_year : int
         The year that was settled.
     """
@@ -67,12 +58,6 @@ class Mixes:
     pools: pl.DataFrame
     enrollment: pl.DataFrame
     noticed: pl.DataFrame
-    findings: pl.DataFrame
-    rejected: dict[str, pl.DataFrame]
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     benefit_year: int
 
     def __repr__(self) -> str:

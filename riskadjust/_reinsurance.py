@@ -19,6 +19,7 @@ from riskadjust._reinsurance_claims import Reinsured, read_claims, read_life_yea
 from riskadjust._reinsurance_effect import PremiumEffect, premium_effect
 from riskadjust._reinsurance_layers import MICRO, Payments, payments_of
 from riskadjust._reinsurance_program import TRANSITIONAL, Program, read_program
+from riskadjust._settled import Settled
 from riskadjust._stabilizer_figures import whole_year
 
 if TYPE_CHECKING:
@@ -29,26 +30,16 @@ __all__ = ["Reinsurance", "reinsurance"]
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Reinsurance:
+@dataclass(frozen=True, kw_only=True)
+class Reinsurance(Settled):
     """What a reinsurance program pays for one benefit year.
 
     Attributes
     ----------
     enrollees, issuers, totals : DataFrame
         See :func:`reinsurance`.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    rejected : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source, table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the result.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     benefit_year : int
         The year.
     """
@@ -56,12 +47,6 @@ class Reinsurance:
     enrollees: pl.DataFrame
     issuers: pl.DataFrame
     totals: pl.DataFrame
-    findings: pl.DataFrame
-    rejected: dict[str, pl.DataFrame]
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     benefit_year: int
 
     def __repr__(self) -> str:

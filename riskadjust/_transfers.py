@@ -14,6 +14,7 @@ from riskadjust._default_charge import DefaultCharges, charge, read_charged, wit
 from riskadjust._error_rates import error_rates
 from riskadjust._findings import Findings
 from riskadjust._refusals import LARGEST, Refusals, rule_text
+from riskadjust._settled import Settled
 from riskadjust._transfer_amounts import Rounding, shared_charges
 from riskadjust._transfer_exact import ExactPools, settle_near_zero, slack
 from riskadjust._transfer_formula import Settlement, settle
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Transfers", "transfers"]
 
 
-@dataclass(frozen=True)
-class Transfers:
+@dataclass(frozen=True, kw_only=True)
+class Transfers(Settled):
     """The settlement of one benefit year, and all that was noticed on the way. Positive: received; negative: paid.
 
     Attributes
@@ -50,18 +51,8 @@ class Transfers:
         default_charge; no rows where none was asked for.
     zero_month_plans : DataFrame
         The keys of plan rows without billable member months: out of every mean, transfer 0.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    rejected : dict of DataFrame
-        Rows that took no part (plan rows of issuers with a default charge), with their rule_id.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source (given, table, default), table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the result, and how many rows of it.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     benefit_year : int
         The year that was settled.
     """
@@ -71,12 +62,6 @@ class Transfers:
     pools: pl.DataFrame
     default_charges: pl.DataFrame
     zero_month_plans: pl.DataFrame
-    findings: pl.DataFrame
-    rejected: dict[str, pl.DataFrame]
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     benefit_year: int
 
     def __repr__(self) -> str:
