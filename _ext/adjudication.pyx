@@ -24,6 +24,8 @@ cdef enum:
     CHARGED = 1 << 30  # added to a stay's days once its copay per stay was charged
     PARTS = 1_000_000  # shares are whole millionths
 
+cdef int64_t MOST_OWED = 1_000_000_000_000_000_000  # cents: more than all claims of an enrollee, so that sums fit
+
 
 cdef struct Terms:
     int flags
@@ -40,9 +42,12 @@ cdef struct Charge:
 
 cdef inline int64_t copay_of(Terms* terms, int64_t amount, int64_t units, int64_t days, int64_t most_days,
                              int64_t* owed, int64_t* counted) noexcept nogil:
-    """Return the copay that is taken of an amount; `owed` and `counted` are what the stay has not paid, its days."""
+    """Return the copay that is taken of an amount; `owed` and `counted` are what the stay has not paid, its days.
+
+    A line of a stay that has nothing to take counts too: its days are owed by the next lines.
+    """
     cdef int64_t due, taken, before
-    if amount == 0 or terms.copay == 0:
+    if terms.copay == 0:
         return 0
     if (terms.flags & (STAY | DAY)) == 0:
         due = terms.copay * units
@@ -59,7 +64,8 @@ cdef inline int64_t copay_of(Terms* terms, int64_t amount, int64_t units, int64_
     else:
         due = owed[0]
     taken = due if due < amount else amount
-    owed[0] = due - taken
+    due -= taken
+    owed[0] = due if due < MOST_OWED else MOST_OWED
     return taken
 
 
@@ -141,7 +147,7 @@ def adjudicate_enrollees(const int64_t[::1] first, const int32_t[::1] groups,
     ----------
     first : the first line of each enrollee, and behind the last of them the end.
     groups : enrollee -> row of `sums`.
-    services, allowed, units, days, tiers, stays : per line; allowed in cents, units and days from 1, tiers 0 or 1, stays
+    services, allowed, units, days, tiers, stays : per line; allowed in cents, units and days from 0, tiers 0 or 1, stays
         numbered within the enrollee from 0.
     flags : design, tier, service -> what the terms say. A design without tiers has its terms twice.
     amounts : design, tier, service -> copay and cap of coinsurance per unit in cents (a cap below 0: none), and between
@@ -170,7 +176,7 @@ def adjudicate_enrollees(const int64_t[::1] first, const int32_t[::1] groups,
     cdef Charge found, more
     cdef bint has_people = people.shape[0] > 0
     cdef bint has_lines = lines.shape[0] > 0
-    cdef bint reached_deductible, reached_limit
+    cdef bint reached_deductible, reached_limit, has_rest
     cdef Py_ssize_t stays_used
     with nogil:
         for person in range(groups.shape[0]):
@@ -203,14 +209,21 @@ def adjudicate_enrollees(const int64_t[::1] first, const int32_t[::1] groups,
                         terms.copay = amounts[design, tier, service, 0]
                         terms.share = amounts[design, tier, service, 1]
                         terms.cap = amounts[design, tier, service, 2]
+                        has_rest = True
                         if terms.flags & (FIRST_FREE | FIRST_COPAY):
                             earliest = counts[design, tier, service, 1] - (visits[service] - number)
                             if earliest > number:
                                 earliest = number
                             if earliest < 0:
                                 earliest = 0
-                            # The part of the first visits, halves of a cent up.
-                            part = (2 * here * earliest + number) // (2 * number)
+                            if number > 0:
+                                # The part of the first visits, halves of a cent up.
+                                part = (2 * here * earliest + number) // (2 * number)
+                                has_rest = earliest < number
+                            else:
+                                # A further line of the visit before it.
+                                has_rest = visits[service] > counts[design, tier, service, 1]
+                                part = 0 if has_rest else here
                             if terms.flags & FIRST_COPAY:
                                 more.copay = terms.copay * earliest
                                 if more.copay > part:
@@ -227,7 +240,7 @@ def adjudicate_enrollees(const int64_t[::1] first, const int32_t[::1] groups,
                                     terms.copay = 0
                             here -= part
                             number -= earliest
-                        if number > 0:
+                        if has_rest:
                             more = charge_of(
                                 &terms, rules, here, number, days[i], counts[design, tier, service, 0],
                                 left_of(limits[design, tier, domain], joined[design, tier, 0], &deductibles[slot], domain),

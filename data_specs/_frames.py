@@ -66,13 +66,26 @@ def text_column(frame: pl.DataFrame, table: str, column: str) -> pl.Series:
 
 
 def date_column(frame: pl.DataFrame, table: str, column: str) -> pl.Series:
-    """Return a column as Date. Text is read as YYYY-MM-DD or YYYYMMDD; what is no date becomes null, to be counted."""
+    """Return a column as Date. Text is read as YYYY-MM-DD or YYYYMMDD; what is no date becomes null, to be counted.
+
+    Examples
+    --------
+    A time with a zone is a day in that zone.
+
+    >>> from datetime import datetime
+    >>> import polars as pl
+    >>> late = pl.Series("day", [datetime(2026, 12, 31, 23, 30)]).dt.replace_time_zone("America/New_York")
+    >>> date_column(late.to_frame(), "claims", "day").to_list()
+    [datetime.date(2026, 12, 31)]
+    """
     import polars as pl
 
     series = frame[column]
     if series.dtype == pl.Date:
         return series
-    if series.dtype == pl.Null or isinstance(series.dtype, pl.Datetime):
+    if isinstance(series.dtype, pl.Datetime):
+        return series.dt.date()  # where a time zone is said, the day there: a cast would take the day in Greenwich
+    if series.dtype == pl.Null:
         return series.cast(pl.Date)
     if series.dtype == pl.String:
         parsed = pl.coalesce(pl.col(column).str.strip_chars().str.to_date(f, strict=False) for f in _DATE_FORMATS)

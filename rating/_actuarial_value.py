@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rating import _av_kernel as kernel
 from rating._av_2015 import is_beyond_older, older_values
 from rating._av_columns import INTEGRATED, METAL_LEVELS, NOT_SAID, SERVICES, TABLE_METALS, DesignColumns
-from rating._av_doubts import doubts
+from rating._av_doubts import doubts, has_cost_sharing
 from rating._av_inputs import ReadDesigns, read_designs
 from rating._av_settings import ActuarialValueSettings
 from rating._av_tables import Calculator, calculator
@@ -60,16 +60,45 @@ class ActuarialValues(Outcome):
     designs : DataFrame
         A row per design, in the order given: design_id (its name, or its plan id, or its number from 1), av (share of
         the cost of the standard population that the plan pays: the filed one where one is filed, else ours; blank:
-        none), av_printed (rounded as that year's calculator prints it, where it rounds), metal_level (blank: in no
-        window), table_metal (of the tables used), in_range, distance_to_window (av less the nearest end of the window
-        of the table's metal; 0 within), av_status (filed; recomputed; or flagged: a reading that no published value
-        confirms, a design that is probably not what was meant, a filed value that ours does not confirm, or none),
-        iterations (passes of all loops), converged, flags (words of ``av/design_rules``, sorted), window (that the
-        design is held to, as in ``rating/metal_av_ranges``), legal_state (of the windows), av_recomputed (ours),
-        filed_av, filed_difference (filed less ours), filed_source, plan_id, csr_variant.
+        none), av_printed (rounded as that year's calculator prints it, where it rounds), metal_level (blank: outside
+        the window it is held to), table_metal (of the tables used), in_range, distance_to_window (av less the nearest
+        end of the window of the table's metal; 0 within), av_status (filed: a filed value that ours confirms;
+        recomputed: ours; flagged: no value, a filed value that ours does not confirm, or ours with a flag that speaks
+        against it, one of ``av/design_rules`` whose severity is not info and whose action is not report), iterations
+        (passes of all loops on all tables tried), converged (ours was worked out, and no loop used up its passes),
+        flags (words of ``av/design_rules``, sorted), window (that the design is held to, as in
+        ``rating/metal_av_ranges``), legal_state (of the windows), av_recomputed (ours), filed_av, filed_difference
+        (filed less ours), filed_source, plan_id, csr_variant.
+    av, metal_level, in_range, av_status, iterations : Series
+        These columns of ``designs``.
     """
 
     designs: pl.DataFrame
+
+    @property
+    def av(self) -> pl.Series:
+        """The column of ``designs``."""
+        return self.designs["av"]
+
+    @property
+    def metal_level(self) -> pl.Series:
+        """The column of ``designs``."""
+        return self.designs["metal_level"]
+
+    @property
+    def in_range(self) -> pl.Series:
+        """The column of ``designs``."""
+        return self.designs["in_range"]
+
+    @property
+    def av_status(self) -> pl.Series:
+        """The column of ``designs``."""
+        return self.designs["av_status"]
+
+    @property
+    def iterations(self) -> pl.Series:
+        """The column of ``designs``."""
+        return self.designs["iterations"]
 
 
 def actuarial_value(
@@ -103,7 +132,8 @@ def actuarial_value(
         ``filed_av`` with ``filed_source``.
 
         A frame has a design in the column ``plan`` (struct or JSON text, with ``design_id`` where it has one; other
-        columns are not read), or the keys of the mapping as columns, or a row per plan and service: ``design_id``,
+        columns are not read; Polars makes a struct of the keys of the first rows and drops others, which JSON text and
+        lists of mappings keep), or the keys of the mapping as columns, or a row per plan and service: ``design_id``,
         the keys and options of the plan on its first row or on each, ``service`` with its terms (its own coinsurance
         is ``service_coinsurance``), and ``tier`` where there are two.
     plan_year : int
@@ -186,6 +216,8 @@ def _valued(
     asked = doubts(designs, plan_year=held.plan_year, figures=figures)
     if settings.coinsurance_is != "not_said":
         del asked["share_below_half"]
+    if has_none.any():
+        asked["variant_has_cost_sharing"] = has_none & has_cost_sharing(designs)
     refused = np.array([problem.row for problem in read.problems], np.intp)
     own[refused], passes[refused], metal[refused], has_none[refused] = np.nan, 0, NOT_SAID, False
     has_filed = ~np.isnan(designs.filed_av)

@@ -10,7 +10,7 @@ from data_specs.errors import InputRefused, SettingRefused
 from rating._adjudicate_claims import ClaimLines, read_claims
 from rating._adjudicate_settings import AdjudicationSettings
 from rating._adjudicate_sums import charged, enrollee_frame, liability_frame, line_frame
-from rating._adjudicate_terms import Terms, read_designs, terms_of
+from rating._adjudicate_terms import Terms, named_designs, terms_of
 from rating._av_columns import DesignColumns
 from rating._av_designs import Design
 from rating._figures import Figures, whole_year
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Adjudication", "adjudicate"]
 
 _DESIGNS = "designs"
-_NO_TIERS, _NO_STAYS, _NO_DAYS, _NEVER = "ADJ-011", "ADJ-012", "ADJ-013", "ADJ-014"
+_NO_TIERS, _NO_STAYS, _NO_DAYS, _NEVER, _WHOSE = "ADJ-011", "ADJ-012", "ADJ-013", "ADJ-014", "AVC-064"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +84,15 @@ class Adjudication(Outcome):
         frame = self.plan_liability
         groups = frame.columns[1 : frame.columns.index("enrollees")]
         own = frame.filter(pl.col("design_id") == reference)
-        if own.height == 0:
+        if own.height == 0 < frame.height:
             raise InputRefused(
                 f"no design is called {reference!r}",
                 where="reference",
                 rule="a relativity is to one of the designs that were adjudicated",
                 remedy="use a design_id of plan_liability",
             )
-        both = zip(frame["plan_paid"].to_list(), own["plan_paid"].to_list() * (frame.height // own.height), strict=True)
+        times = frame.height // max(own.height, 1)  # no row at all where there is no group
+        both = zip(frame["plan_paid"].to_list(), own["plan_paid"].to_list() * times, strict=True)
         ratio = [float(paid / other) if other else None for paid, other in both]
         kept = frame.select("design_id", *groups, "paid_to_allowed")
         return kept.with_columns(pl.Series("benefit_relativity", ratio, dtype=pl.Float64))
@@ -116,14 +117,16 @@ def adjudicate(
     ----------
     claims : DataFrame
         A row per line: enrollee_id, service (of ``av/service_lines``), service_date, allowed (dollars); optional units
-        (visits or scripts), days, network_tier (1, 2), stay_id, claim_id, line_number. The names service_line,
-        service_from and allowed_amount are read too. Any row order.
+        (visits or scripts; 0: a further line of one that another line counts), days (0: none of the stay's),
+        network_tier (1, 2), stay_id, claim_id, line_number. The names service_line, service_from and allowed_amount are
+        read too. Voids and adjustments are to be netted before: a negative line takes no part. Any row order.
     designs : mapping, Design, sequence of them, DesignColumns or DataFrame
-        As :func:`rating.actuarial_value` takes them, or a table of one row per plan and service. Dollars are self-only.
+        In every form that :func:`rating.actuarial_value` takes, each with a name of its own. Dollars are self-only.
     plan_year : int, optional
         Lines outside of this calendar year are set aside. Without it, dates must lie within twelve months.
     by : sequence of str, optional
-        Columns of the claims that results are split by (issuer_id, plan_id). An enrollee in two groups is two.
+        Columns of the claims that results are split by (issuer_id, plan_id). An enrollee in two groups is two, and so
+        is a claim.
     by_enrollee : bool
         Whether `enrollees` is made: a row per design and enrollee, so of a million enrollees a few designs at a time.
     enrollee_ids : iterable of str, optional
@@ -138,26 +141,29 @@ def adjudicate(
     Raises
     ------
     InputRefused
-        A column is missing or of another kind, a design cannot be read, dates span more than a year.
+        A column is missing or of another kind, a design cannot be read or cannot be a plan's, two have one name, dates
+        span more than a year.
     SettingRefused
-        Unknown setting or value, or a year that is none.
+        Unknown setting or value, a year that is none, `by` or `enrollee_ids` of another kind.
 
     Notes
     -----
     *Order.* Lines of an enrollee are taken by service_date; those of one day by claim_id, line_number, service in the
-    order of ``av/service_lines``, tier, stay, allowed, units, days.
+    order of ``av/service_lines``, tier, stay, further lines (of 0 units or days) last, allowed, units, days; blanks
+    first.
 
     *A line*, allowed a, follows the terms of its service in its network tier; d is what is left of the deductible of
     its domain, m of the out-of-pocket limit (one for both domains where the design has one).
 
     0. Preventive care: the plan pays a.
     1. Copay, at most the amount it is charged on. Per visit, script (units) or, for inpatient and skilled nursing, once
-       a stay, or per day of it up to the days charged; what a line of a stay is too small to pay, its next lines do. A
-       copay that is not *after the deductible* is charged first, and counts toward the limit, not the deductible.
+       a stay, or per day of it up to the days charged; what a line of a stay is too small to pay, or the deductible
+       leaves too little of, its next lines do. A copay that is not *after the deductible* is charged first, and counts
+       toward the limit, not the deductible.
     2. Deductible: min(rest, d) of a service that is subject to it; one whose copay comes after the deductible always
        is. Its copay is charged on what lies beyond.
     3. Coinsurance on what lies beyond the deductible, where the service is subject to it: the enrollee's share, halves
-       of a cent up; a specialty drug at most its cap per script. The plan pays the rest.
+       of a cent up; a specialty drug at most its cap per script (units). The plan pays the rest.
     4. Limit: the enrollee pays at most m; what was charged first is kept first.
 
     With coinsurance, a copay stands only while d > 0, and then in the place of coinsurance where the service is exempt;
@@ -165,8 +171,9 @@ def adjudicate(
     coinsurance without copay is charged coinsurance throughout (setting exempt_coinsurance).
 
     First visits (primary care): free ones are paid by the plan, those at the copay are charged it alone; of a line with
-    both, the first part is ``a x visits / units``, halves of a cent up. Later visits follow the entered terms; after
-    first visits at the copay, a copay is charged beyond the deductible only.
+    both, the first part is ``a x visits / units``, halves of a cent up. A line of 0 units is of the visit before it.
+    Later visits follow the entered terms; after first visits at the copay, the copay of a service that is subject to
+    the deductible is charged beyond it only, and one that is exempt but under coinsurance has none.
 
     Each line has the terms of the service it is coded with: the calculator's rules for facility and professional parts
     and for x-ray, made for tables without claims, do not apply. Accumulators are those of one enrollee: family
@@ -194,8 +201,8 @@ def adjudicate(
     """
     year = None if plan_year is None else whole_year(plan_year, "plan_year")
     chosen, figures, findings = AdjudicationSettings.of(settings), Figures(), Findings()
-    ids, columns = read_designs(designs)
-    groups = _groups(by)
+    ids, columns = named_designs(designs, coinsurance_is=chosen.coinsurance_is)
+    groups = _groups(by, figures)
     findings.table(_DESIGNS, len(ids))
     terms = terms_of(ids, columns, chosen, figures)
     lines = read_claims(claims, groups, year, chosen.outside_plan_year == "keep", findings)
@@ -209,11 +216,15 @@ def adjudicate(
     )
 
 
-def _groups(by: Sequence[str]) -> list[str]:
-    names = [by] if isinstance(by, str) else list(by)
-    if "enrollee_id" in names or len(set(names)) < len(names):
+def _groups(by: Sequence[str], figures: Figures) -> list[str]:
+    """Return the grouping columns: of text, and none that is read or made under the same name."""
+    names = [by] if isinstance(by, str) else _listed(by)
+    own = set(figures.rows("av/adjudication_columns")["column"].to_list())
+    if not all(isinstance(name, str) and name not in own for name in names) or len(set(names)) < len(names):
         raise SettingRefused(
-            f"`by` cannot be {names}", rule="columns beside enrollee_id, each once", remedy="write ['issuer_id'], say"
+            f"`by` cannot be {names}",
+            rule="columns of the claims, each once, that are not those of av/adjudication_columns",
+            remedy="write ['issuer_id'], say",
         )
     return names
 
@@ -225,16 +236,23 @@ def _note(terms: Terms, lines: ClaimLines, findings: Findings) -> None:
         (_NO_STAYS, terms.has_stays, "stay_id"),
         (_NO_DAYS, terms.has_days, "days"),
         (_NEVER, terms.copay_never_charged, None),
+        (_WHOSE, terms.share_below_half, None),
     )
     for rule_id, designs, column in asked:
         if column not in lines.has:
             findings.note(rule_id, _DESIGNS, designs)
 
 
+def _listed(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, Iterable) else [given]
+
+
 def _explained(lines: ClaimLines, terms: Terms, enrollee_ids: Iterable[str]) -> pl.DataFrame:
     import polars as pl
 
-    wanted = {enrollee_ids} if isinstance(enrollee_ids, str) else set(enrollee_ids)
+    wanted: set[Any] = {enrollee_ids} if isinstance(enrollee_ids, str) else set(_listed(enrollee_ids))
+    if not all(isinstance(one, str) for one in wanted):
+        raise SettingRefused("`enrollee_ids` are not all text", rule="ids are text", remedy="write ['E1'], say")
     known = lines.enrollees["enrollee_id"].is_in(pl.Series(sorted(wanted), dtype=pl.String).implode())
     absent = len(wanted) - lines.enrollees["enrollee_id"].filter(known).n_unique()
     if absent:

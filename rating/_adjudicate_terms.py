@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from data_specs.errors import InputRefused
 from rating._adjudicate_settings import AdjudicationSettings
 from rating._av_columns import INTEGRATED, SEPARATE_MOOP, SERVICES, DesignColumns
-from rating._av_designs import Design, columns_of_design_table
-from rating._av_doubts import refuse_impossible
-from rating._av_mapping import columns_of_mappings
+from rating._av_doubts import doubts_of_shares
+from rating._av_inputs import read_designs
 from rating._figures import Figures
 from rating._money import read_money
 
-__all__ = ["PARTS", "Terms", "read_designs", "terms_of"]
+__all__ = ["PARTS", "Terms", "named_designs", "terms_of"]
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -46,9 +45,9 @@ class Terms:
         flags, amounts, counts, limits, joined, apart, employer, domains.
     rules : int
         The settings that the kernel follows.
-    has_tiers, has_stays, has_days, copay_never_charged : int
+    has_tiers, has_stays, has_days, copay_never_charged, share_below_half : int
         How many designs have two network tiers; charge by the stay or its days; charge days; have a copay that no line
-        is charged after the deductible.
+        is charged after the deductible; have a coinsurance that may be the enrollee's, and nobody said whose it is.
     """
 
     ids: list[str]
@@ -58,56 +57,35 @@ class Terms:
     has_stays: int
     has_days: int
     copay_never_charged: int
+    share_below_half: int
 
 
-def read_designs(designs: Any) -> tuple[list[str], DesignColumns]:
-    """Return designs as columns, each with its name, or its number from 1.
+def named_designs(designs: Any, *, coinsurance_is: str = "not_said") -> tuple[list[str], DesignColumns]:
+    """Return designs of any form as columns, each with a name of its own.
 
     Raises
     ------
     InputRefused
-        They cannot be read, there is none, or two have the same name.
+        They cannot be read, there is none, one cannot be a plan's, or two have the same name.
 
     Examples
     --------
     >>> plan = {"deductible_type": "integrated", "deductible": 0, "plan_coinsurance": 1, "moop": 0}
-    >>> read_designs([plan, {**plan, "name": "free"}])[0]
+    >>> named_designs([plan, {**plan, "name": "free"}])[0]
     ['1', 'free']
     """
-    import polars as pl
-
-    if isinstance(designs, pl.DataFrame | pl.LazyFrame):
-        ids, columns = columns_of_design_table(designs)
-    elif isinstance(designs, DesignColumns):
-        ids, columns = [str(number + 1) for number in range(designs.height)], designs
-    else:
-        plans = _mappings(designs)
-        columns = columns_of_mappings(plans)
-        ids = [str(row + 1 if plan.get("name") is None else plan["name"]) for row, plan in enumerate(plans)]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
-    if twice or not ids:
+    read = read_designs(designs, coinsurance_is=coinsurance_is)
+    for problem in read.problems:
+        raise problem.error
+    twice = [name for name, times in sorted(Counter(read.ids).items()) if times > 1]
+    if twice or not read.ids:
         raise InputRefused(
             f"two designs are called {twice[0]!r}" if twice else "there is no design",
             where="designs",
             rule="results are by the name of the design",
             remedy="give each design a `name` of its own" if twice else "hand in at least one",
         )
-    columns = columns.checked()  # the kernel trusts codes and the size of amounts
-    refuse_impossible(columns, ids)
-    return ids, columns
-
-
-def _mappings(designs: Any) -> list[Mapping[str, Any]]:
-    listed = [designs] if isinstance(designs, Mapping | Design) else designs
-    if isinstance(listed, Sequence):
-        plans = [plan.mapping() if isinstance(plan, Design) else plan for plan in listed]
-        if all(isinstance(plan, Mapping) for plan in plans):
-            return plans
-    raise InputRefused(
-        f"designs cannot be read from a {type(designs).__name__}",
-        where="designs",
-        remedy="hand in a mapping, a Design, a list of them, a design table or DesignColumns",
-    )
+    return read.ids, read.columns
 
 
 def terms_of(ids: list[str], designs: DesignColumns, settings: AdjudicationSettings, figures: Figures) -> Terms:
@@ -133,10 +111,12 @@ def terms_of(ids: list[str], designs: DesignColumns, settings: AdjudicationSetti
     for first, second in zip(*made, strict=True):
         second[~has_tiers] = first[~has_tiers]
         arrays.append(np.ascontiguousarray(np.stack([first, second], axis=1)))
-    flags, amounts = arrays[0], arrays[1]
+    flags, amounts, _, limits, _ = arrays
     apart = (has_tiers & (settings.tier_accumulators == "separate")).astype(np.uint8)
     charges = amounts[..., 0] > 0
-    is_never = charges & ((flags & _COINSURED) > 0) & ((flags & _AFTER) > 0)
+    # Beside coinsurance, a copay stands before the deductible is met; with first visits at the copay, on these.
+    is_late = ((flags & _AFTER) > 0) | (limits[..., domains] == 0)
+    is_never = charges & ((flags & (_COINSURED | _FULL | _FIRST_COPAY)) == _COINSURED) & is_late
     # A copay per stay of 0 is no charge by the stay.
     stays, days = charges & ((flags & (_STAY | _DAY)) > 0), charges & ((flags & _DAY) > 0)
     return Terms(
@@ -147,7 +127,16 @@ def terms_of(ids: list[str], designs: DesignColumns, settings: AdjudicationSetti
         has_stays=int(stays.any(axis=(1, 2)).sum()),
         has_days=int(days.any(axis=(1, 2)).sum()),
         copay_never_charged=0 if always else int(is_never.any(axis=(1, 2)).sum()),
+        share_below_half=_doubtful(designs, has_tiers) if settings.coinsurance_is == "not_said" else 0,
     )
+
+
+def _doubtful(designs: DesignColumns, has_tiers: Flags) -> int:
+    """Return how many designs have a coinsurance that may be the enrollee's, in one of their tiers."""
+    found = doubts_of_shares(designs)
+    if designs.tier2 is not None:
+        found |= has_tiers & doubts_of_shares(designs.tier2)
+    return int(found.sum())
 
 
 def _tier(designs: DesignColumns, domains: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:

@@ -17,7 +17,7 @@ from rating._figures import Figures
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Problem", "doubts", "doubts_of_shares", "problems_of", "refuse_impossible"]
+__all__ = ["Problem", "doubts", "doubts_of_shares", "has_cost_sharing", "problems_of", "refuse_impossible"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -28,6 +28,7 @@ _OLDER = ("2015", "2016")
 _LIMIT_OF_VARIANT = {4: "csr_73", 5: "csr_94_87", 6: "csr_94_87"}
 _INPATIENT, _PRIMARY_CARE = SERVICES.index("inpatient"), SERVICES.index("primary_care")
 _PREVENTIVE = SERVICES.index("preventive")
+_DOMAINS = (SERVICES.index("generic"), len(SERVICES) - SERVICES.index("generic"))  # services of each
 # A plan that pays less than half beyond the deductible is rare; an enrollee's share written as the plan's is not.
 _HALF = 0.5
 
@@ -130,8 +131,10 @@ def doubts(designs: DesignColumns, *, plan_year: int, figures: Figures) -> dict[
         that can never be charged in full), copay_implausible (several times the mean cost of what it is charged for:
         ``av/metal_rules``), share_below_half (a coinsurance that may be the enrollee's), copay_without_flags (a copay
         beside coinsurance and deductible: it works below the deductible only; a copay of 0 is none),
-        employer_money_undefined (beside two deductibles), days_without_copay_per_day (a number that has no effect).
-        Of tier 2 as well where it is used.
+        copay_never_charged (one beside coinsurance that comes after the deductible, or where there is none),
+        preventive_terms_unused (preventive care is free): of tier 2 as well where it is used. employer_money_undefined
+        (beside two deductibles), days_without_copay_per_day (a number that has no effect), first_visits_copay_blank
+        (first visits at a copay that is blank: worked as free).
 
     Raises
     ------
@@ -151,6 +154,7 @@ def doubts(designs: DesignColumns, *, plan_year: int, figures: Figures) -> dict[
     found = _of_one_tier(designs, limits, times * means)
     found["employer_money_undefined"] = (designs.employer_money > 0) & (designs.deductible_type != INTEGRATED)
     found["days_without_copay_per_day"] = (designs.inpatient_max_days > 0) & (designs.inpatient_per_day == 0)
+    found["first_visits_copay_blank"] = (designs.first_visits_copay > 0) & np.isnan(designs.copay[:, _PRIMARY_CARE])
     if designs.tier2 is not None:
         used = np.flatnonzero(designs.tier1_share < 1)
         for word, rows in _of_one_tier(designs.tier2.take(used), limits[used], times * means).items():
@@ -165,11 +169,14 @@ def doubts(designs: DesignColumns, *, plan_year: int, figures: Figures) -> dict[
 
 
 def _of_one_tier(designs: DesignColumns, limits: Floats, highest: Floats) -> dict[str, Flags]:
-    is_charged = designs.copay > 0  # false where blank
-    is_odd = is_charged & (designs.subject_to_deductible > 0) & (designs.subject_to_coinsurance > 0)
-    is_odd &= designs.copay_after_deductible == 0
+    is_charged, is_shared = designs.copay > 0, designs.subject_to_coinsurance > 0  # false where blank
+    beside = is_charged & is_shared
     # With first visits at the copay, that is where the copay of primary care works.
-    is_odd[:, _PRIMARY_CARE] &= designs.first_visits_copay == 0
+    beside[:, _PRIMARY_CARE] &= designs.first_visits_copay == 0
+    beside[:, _PREVENTIVE] = False
+    is_late = designs.copay_after_deductible > 0
+    is_odd = beside & (designs.subject_to_deductible > 0) & ~is_late
+    is_never = beside & (is_late | np.repeat(designs.deductible == 0, _DOMAINS, axis=1))
     is_separate = designs.deductible_type == SEPARATE_MOOP
     limit_of_both = np.where(is_separate, designs.moop.sum(axis=1), designs.moop[:, 0])
     found = {
@@ -178,14 +185,39 @@ def _of_one_tier(designs: DesignColumns, limits: Floats, highest: Floats) -> dic
         "copay_implausible": (designs.copay > highest).any(axis=1),
         "share_below_half": doubts_of_shares(designs),
         "copay_without_flags": is_odd.any(axis=1),
+        "copay_never_charged": is_never.any(axis=1),
+        "preventive_terms_unused": _has_own_terms(designs)[:, _PREVENTIVE],
     }
     return {word: np.asarray(rows) for word, rows in found.items()}
+
+
+def _has_own_terms(designs: DesignColumns) -> Flags:
+    """Return what has a copay, or a coinsurance of its own that is not all, designs x 18."""
+    is_partial = (designs.coinsurance < 1) & (designs.subject_to_coinsurance > 0)  # false where blank
+    return np.asarray((designs.copay > 0) | is_partial)
+
+
+def has_cost_sharing(designs: DesignColumns) -> Flags:
+    """Return which designs let the enrollee pay something, in tier 2 as well where it is used.
+
+    Examples
+    --------
+    >>> from rating._av_columns import plain_columns
+    >>> [has_cost_sharing(plain_columns(1, deductible=500.0, moop=limit)).item() for limit in (900.0, 0.0)]
+    [True, False]
+    """
+    charges = (designs.deductible > 0).any(axis=1) | (designs.plan_coinsurance < 1).any(axis=1)
+    charges |= np.delete(_has_own_terms(designs), _PREVENTIVE, axis=1).any(axis=1)
+    charges &= (designs.moop > 0).any(axis=1)
+    if designs.tier2 is not None:
+        charges |= has_cost_sharing(designs.tier2) & (designs.tier1_share < 1)
+    return np.asarray(charges)
 
 
 def doubts_of_shares(designs: DesignColumns) -> Flags:
     """Return which designs have a coinsurance below one half: the enrollee's share, perhaps.
 
-    Of a service's own coinsurance that is used; there 0 is no doubt: the plan does not cover the service.
+    Of a service's own coinsurance that is used; 0 is as doubtful as the rest: blank is another thing.
 
     Examples
     --------
@@ -193,7 +225,8 @@ def doubts_of_shares(designs: DesignColumns) -> Flags:
     >>> doubts_of_shares(plain_columns(1, plan_coinsurance=0.2)).tolist()
     [True]
     """
-    own = (designs.coinsurance > 0) & (designs.coinsurance < _HALF) & (designs.subject_to_coinsurance > 0)
+    own = (designs.coinsurance < _HALF) & (designs.subject_to_coinsurance > 0)  # false where blank
+    own[:, _PREVENTIVE] = False
     return np.asarray((designs.plan_coinsurance < _HALF).any(axis=1) | own.any(axis=1))
 
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["PlanBenefitDesigns", "designs_of_plan_benefits"]
 
 _RULES, _NAMES, _VARIANTS = "av/design_rules", "av/benefit_names", "av/variant_tables"
-_BAD_ID, _LOOSE, _DENTAL = "AVC-200", "AVC-253", "dental_plan"
+_NUMBERS = "av/metal_rules"
+_BAD_ID, _LOOSE, _DENTAL, _BY_LAW = "AVC-200", "AVC-253", "dental_plan", "hsa_says_nothing"
 _LAST_YEAR = 9999
 _BLOCKING = "error"
 
@@ -140,9 +141,14 @@ def designs_of_plan_benefits(
     year = _one_year(rows, year)
     rows, cells = _of_year(rows, attributes.TABLE, year), _of_year(cells, terms.TABLE, year)
     rows, cells = _keyed(rows, attributes.TABLE, findings), _keyed(cells, terms.TABLE, findings)
-    read = attributes.read_plans(rows, problems, figures.rows(_VARIANTS)["csr_variant"].to_list())
+    variants = figures.rows(_VARIANTS)["csr_variant"].to_list()
+    by_law_from = dict(figures.rows(_NUMBERS).select("rule", "number").rows())["hsa_eligible_by_law_from"]
+    all_eligible = year is None or year >= by_law_from
+    read = attributes.read_plans(rows, problems, variants, all_eligible=all_eligible)
     terms.fill_services(cells, read, figures.rows(_NAMES), problems)
     findings.note(_LOOSE, terms.TABLE, _without_plan(cells, read))
+    by_law = problems.frame().filter(flag=_BY_LAW)["plan"].n_unique()
+    figures.put_down(_NUMBERS, "hsa_eligible_by_law_from: recalled", "designs", by_law)
     return _result(read, problems, findings, figures)
 
 

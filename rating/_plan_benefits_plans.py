@@ -100,7 +100,7 @@ _VARIATION = r"^standard(?:platinum|gold|silver|bronze|expandedbronze|catastroph
 _LEVELS = {plain_key(level): code for code, level in enumerate(METAL_LEVELS)}
 _DENTAL = ("high", "low")
 _OF_MARKET = {"individual": 0, "shopsmallgroup": 1, "smallgroup": 1}
-# Until 2025 HSA-eligible plans are high-deductible plans; of these levels, since 2026, all are eligible.
+# HSA-eligible plans are high-deductible plans; of these levels, from a year of av/metal_rules on, all are eligible.
 _HSA_BY_LAW = tuple(METAL_LEVELS.index(level) for level in ("bronze", "expanded_bronze", "catastrophic"))
 _ROUNDING = 1e-9  # of shares that are decimals
 _SAME_IN_BOTH = ("inpatient_max_days", "first_visits_free", "first_visits_copay", "specialty_cap")
@@ -197,11 +197,13 @@ def variations(texts: pl.Series) -> pl.Series:
     return texts.to_frame().select(named).to_series()
 
 
-def read_plans(cells: pl.DataFrame, problems: Problems, variants: Sequence[str]) -> PlanRows:
+def read_plans(
+    cells: pl.DataFrame, problems: Problems, variants: Sequence[str], *, all_eligible: bool = True
+) -> PlanRows:
     """Return the plan variants of the attributes; `cells` has the columns of this module as text, and the key.
 
     Rows without a plan id are not to be in `cells`. `variants` are those that the calculator has a rule for. What is
-    noticed goes to `problems`.
+    noticed goes to `problems`. `all_eligible`: plans of some levels are eligible for an HSA by law, whatever they are.
     """
     import polars as pl
 
@@ -216,7 +218,7 @@ def read_plans(cells: pl.DataFrame, problems: Problems, variants: Sequence[str])
     _check_variants(rows, problems, variants)
     designs = plain_columns(rows.height)
     tier2 = plain_columns(rows.height)
-    _set_levels(rows, designs, problems)
+    _set_levels(rows, designs, problems, all_eligible=all_eligible)
     read = _Amounts(rows, problems)
     _set_amounts(rows, (designs, tier2), read, problems)
     _set_options(rows, designs, read, problems)
@@ -246,7 +248,7 @@ def _codes(texts: pl.Series, words: dict[str, int]) -> NDArray[np.int64]:
     return texts.to_frame().select(code).to_series().to_numpy()
 
 
-def _set_levels(rows: pl.DataFrame, designs: DesignColumns, problems: Problems) -> None:
+def _set_levels(rows: pl.DataFrame, designs: DesignColumns, problems: Problems, *, all_eligible: bool) -> None:
     """Set metal level, market, variant and high-deductible plan; put down dental plans and unique designs."""
     import polars as pl
 
@@ -264,7 +266,7 @@ def _set_levels(rows: pl.DataFrame, designs: DesignColumns, problems: Problems) 
     problems.where("unique_design", unique.fill_null(False).to_numpy(), rows, "UniquePlanDesign")
     problems.where("unique_design_not_said", unique.is_null().to_numpy() & ~is_dental, rows, "UniquePlanDesign")
     is_eligible = answers(rows["IsHSAEligible"])["answer"].fill_null(False).to_numpy()
-    by_law = is_eligible & np.isin(level, _HSA_BY_LAW)
+    by_law = is_eligible & np.isin(level, _HSA_BY_LAW) & all_eligible
     problems.where("hsa_says_nothing", by_law, rows, "IsHSAEligible")
     designs.is_hdhp[:] = is_eligible & ~by_law
 

@@ -73,9 +73,11 @@ def _tier(designs: DesignColumns, row: int) -> dict[str, Any]:
     }
     options: dict[str, Any] = {key: True for key, array in OPTION_FLAGS.items() if getattr(designs, array)[row]}
     options |= {key: count for key, array in OPTION_COUNTS.items() if (count := int(getattr(designs, array)[row]))}
-    options |= {
-        key: money for key, array in OPTION_AMOUNTS.items() if (money := float(getattr(designs, array)[row])) > 0
-    }
+    for key, array in OPTION_AMOUNTS.items():
+        money = float(getattr(designs, array)[row])
+        # A cap of 0 is one: then specialty drugs cost nothing; no employer money is none.
+        if money > 0 or (money == 0 and array != "employer_money"):
+            options[key] = money
     return {"deductible_type": DEDUCTIBLE_TYPES[kind], **amounts, "services": services, "options": options}
 
 

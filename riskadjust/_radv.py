@@ -17,6 +17,7 @@ from riskadjust._radv_issuers import Applied, Facts, Issuers, applied_rates, iss
 from riskadjust._radv_rates import IssuerRates, OutlierRule, group_frame, issuer_rates, national_frame
 from riskadjust._radv_scores import enrollee_frame, error_rates_of, sample_arrays
 from riskadjust._radv_settings import RADV_TABLE, RadvTerms
+from riskadjust._settled import Settled
 from riskadjust._stabilizer_figures import whole_year
 from riskadjust._transfers import Transfers, transfers
 
@@ -29,8 +30,8 @@ _Issuer = tuple[str, ...]
 _POOL_KEYS = ("state", "risk_pool", "issuer_id")
 
 
-@dataclass(frozen=True)
-class RadvAdjustment:
+@dataclass(frozen=True, kw_only=True)
+class RadvAdjustment(Settled):
     """What the audits of one benefit year say, and how they move transfers. Positive: received; negative: paid.
 
     Attributes
@@ -39,18 +40,8 @@ class RadvAdjustment:
         See :func:`radv_adjustment`. `enrollees` is of people: not for pages that are shared.
     before, after : Transfers or None
         The settlement of the plan rows without and with the error rates.
-    findings : DataFrame
-        rule_id, table, severity, action, rows, condition, basis: one row per rule that fired.
-    rejected : dict of DataFrame
-        Rows that took no part, with their rule_id.
-    counts : DataFrame
-        table, input, accepted, rejected (rows).
-    settings : DataFrame
-        setting, applies_to, value, source, table_row, verification: all that was used.
-    uncertain : DataFrame
-        table, what, moved, rows: figures marked uncertain that moved the result.
-    tables : list of str
-        The tables of published figures that were used.
+    findings, rejected, counts, settings, uncertain, tables
+        What was noticed, left out, counted and used: see :class:`riskadjust.Settled`.
     benefit_year, transfer_year : int
         The year that was audited; the year whose transfers are moved.
     """
@@ -64,12 +55,6 @@ class RadvAdjustment:
     pools: pl.DataFrame
     before: Transfers | None
     after: Transfers | None
-    findings: pl.DataFrame
-    rejected: dict[str, pl.DataFrame]
-    counts: pl.DataFrame
-    settings: pl.DataFrame
-    uncertain: pl.DataFrame
-    tables: list[str]
     benefit_year: int
     transfer_year: int
     _basis: RadvBasis = field(repr=False)
@@ -141,7 +126,7 @@ class RadvAdjustment:
         Raises
         ------
         SettingRefused
-            The two are of different years, or one has no plan rows.
+            The two are of different years or keyed by other columns, or one has no plan rows.
 
         Notes
         -----
@@ -149,10 +134,11 @@ class RadvAdjustment:
         """
         import polars as pl
 
-        if self.benefit_year != corrected.benefit_year or self.after is None or corrected.after is None:
+        is_alike = (self.benefit_year, self._basis.keys) == (corrected.benefit_year, corrected._basis.keys)
+        if not is_alike or self.after is None or corrected.after is None:
             raise SettingRefused(
                 "these two results cannot be held against each other",
-                rule="one audit year, both with plan rows",
+                rule="one audit year, both with plan rows, both with a state or both without",
                 remedy="make both with the same benefit_year and plan_rows",
             )
         keys = list(self._basis.keys)
@@ -262,8 +248,9 @@ def radv_adjustment(
     people = issuers_of(handed, before, terms, findings)
     units = units_of_year(known, terms)
     hcc_counts = counted(people.audit, units, terms, findings)
-    nation = grouped(hcc_counts, units, national, known, terms, findings)
-    rates = issuer_rates(hcc_counts, people.audited(), nation, terms, findings)
+    audited = people.audited()
+    nation = grouped(hcc_counts, units, national, known, terms, findings, needs_counts=bool(audited))
+    rates = issuer_rates(hcc_counts, audited, nation, terms, findings)
     is_once = by_model and terms.chosen.super_hcc_counting == "once"
     arrays = sample_arrays(people.audit, units, nation, terms.groups, once=is_once, findings=findings)
     if terms.samples_only_hccs():

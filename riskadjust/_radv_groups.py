@@ -205,9 +205,18 @@ def rank_groups(submitted: list[int], found: list[int], groups: int, cut: str) -
 
 
 def grouped(
-    counts: pl.DataFrame, units: Units, given: Any, known: pl.DataFrame, terms: RadvTerms, findings: Findings
+    counts: pl.DataFrame,
+    units: Units,
+    given: Any,
+    known: pl.DataFrame,
+    terms: RadvTerms,
+    findings: Findings,
+    *,
+    needs_counts: bool,
 ) -> National:
     """Return the group of every unit: the given one, or that of the given national counts, or of those at hand.
+
+    Where all issuers are exempt nothing is counted, and nothing has to be: `needs_counts` says whether any is left.
 
     Raises
     ------
@@ -227,7 +236,7 @@ def grouped(
     submitted, found = [0] * len(units.units), [0] * len(units.units)
     for unit, e, v in sums.select("unit", "submitted", "found").rows():
         submitted[unit], found[unit] = e, v
-    if not any(submitted) or not counts["submitted"].sum():
+    if needs_counts and not (any(submitted) and counts["submitted"].sum()):
         raise InputRefused(
             "no HCC was submitted", where="audit", rule=rule_text("RDV-018"), remedy="check is_submitted and counts"
         )

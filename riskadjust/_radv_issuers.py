@@ -170,6 +170,13 @@ def other_rates(given: Any, keys: tuple[str, ...], terms: RadvTerms) -> dict[_Is
     if hasattr(given, "benefit_year") and hasattr(given, "issuers"):
         if given.benefit_year != terms.other_year:
             raise SettingRefused(f"averaged_with is of {given.benefit_year}", rule=f"of {terms.other_year}")
+        if lacking := [c for c in keys if c not in given.issuers.columns]:
+            raise InputRefused(
+                f"this audit names issuers by {' and '.join(keys)}, and the other year's has no {lacking[0]}",
+                where=OTHER,
+                rule=rule_text("RDV-019"),
+                remedy=f"make both with the column {lacking[0]}, or both without",
+            )
         given = given.issuers.filter(given.issuers["error_rate"].is_not_null()).select(*keys, "error_rate")
     if isinstance(given, Mapping):
         return _of_mapping(given, keys)
@@ -215,19 +222,21 @@ def applied_rates(
 ) -> Applied:
     """Return the rate of each issuer that moves transfers.
 
-    The mean of both years where two are averaged; 0 for an exiting issuer whose rate is not positive.
+    The mean of both years where two are averaged; 0 for an exiting issuer whose rate is not positive, unless the
+    setting ``exiting_issuers`` has it applied.
     """
     if terms.other_year is not None and other is None:
         findings.note("RDV-043", OTHER, 1)
     found = Applied(own, other or {})
     one_year = spared = 0
+    spares_exiting = terms.chosen.exiting_issuers == "positive_only"
     for issuer in sorted({*own, *found.other}):
         rates = [r[issuer] for r in (own, found.other) if issuer in r]
         is_short = other is not None and len(rates) == 1
         one_year += is_short
         whole = 2 if is_short and terms.chosen.average_of_years == "zero_where_none" else len(rates)
         rate = sum(rates, Fraction(0)) / whole
-        if rate < 0 and issuer in facts and facts[issuer].is_exiting:
+        if spares_exiting and rate < 0 and issuer in facts and facts[issuer].is_exiting:
             spared += 1
             rate = Fraction(0)
         found.applied[issuer] = rate

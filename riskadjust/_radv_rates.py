@@ -160,7 +160,8 @@ def issuer_rates(
     """Return the failure rates of issuers in each group, and which are outliers.
 
     ``x = 1 - sum found / sum submitted`` of the issuer's HCCs in a group; ``m = 1 - sum found / sum submitted`` of all;
-    ``s^2 = sum submitted (x - m)^2 / sum submitted``.
+    ``s^2 = sum submitted (x - m)^2 / sum submitted``, times n / (n - 1) for n issuers where the setting
+    ``deviation_form`` is ``sample``.
     """
     submitted = {issuer: [0] * terms.groups for issuer in issuers}
     found = {issuer: [0] * terms.groups for issuer in issuers}
@@ -169,7 +170,8 @@ def issuer_rates(
         if group is not None:
             submitted[tuple(key)][group] += e
             found[tuple(key)][group] += v
-    nations = [_nation(submitted, found, group, national) for group in range(terms.groups)]
+    is_sample = terms.chosen.deviation_form == "sample"
+    nations = [_nation(submitted, found, group, national, is_sample) for group in range(terms.groups)]
     rule, rates = OutlierRule.of(terms), {}
     for issuer in issuers:
         rates[issuer] = [
@@ -182,7 +184,11 @@ def issuer_rates(
 
 
 def _nation(
-    submitted: dict[_Issuer, list[int]], found: dict[_Issuer, list[int]], group: int, national: National
+    submitted: dict[_Issuer, list[int]],
+    found: dict[_Issuer, list[int]],
+    group: int,
+    national: National,
+    is_sample: bool,
 ) -> Nation | None:
     if group in national.given:
         mean, deviation = national.given[group]
@@ -196,6 +202,9 @@ def _nation(
         if counts[group]:
             squares += counts[group] * (1 - Fraction(found[issuer][group], counts[group]) - mean) ** 2
     variance = squares / total
+    issuers = sum(counts[group] > 0 for counts in submitted.values())
+    if is_sample and issuers > 1:
+        variance *= Fraction(issuers, issuers - 1)
     return Nation(mean, square_root(variance), variance, False)
 
 

@@ -62,6 +62,12 @@ class RadvSettings(Declared):
     average_of_years
         Where two years are averaged and an issuer was audited in one: its one rate stands (``audited_only``, default),
         or the other is 0 (``zero_where_none``).
+    deviation_form
+        The standard deviation of the issuers at hand: ``population`` (default), or ``sample``, its square times
+        n / (n - 1) for n issuers with a rate in the group.
+    exiting_issuers
+        The error rate of an issuer that leaves is applied when it is positive (``positive_only``, default), or
+        ``always``.
     error_rate_scaling_factor
         Number that multiplies each error rate; 1 (default).
 
@@ -80,6 +86,8 @@ class RadvSettings(Declared):
         "constraint_order": ("before_slide", "after_slide"),
         "results_applied_to": ("table", "same_year", "following_year"),
         "average_of_years": ("audited_only", "zero_where_none"),
+        "deviation_form": ("population", "sample"),
+        "exiting_issuers": ("positive_only", "always"),
     }
 
     group_cut: str = "midpoint"
@@ -90,6 +98,8 @@ class RadvSettings(Declared):
     constraint_order: str = "before_slide"
     results_applied_to: str = "table"
     average_of_years: str = "audited_only"
+    deviation_form: str = "population"
+    exiting_issuers: str = "positive_only"
     error_rate_scaling_factor: Any = 1
 
     @classmethod

@@ -19,7 +19,7 @@ def made_up_lines(rng: random.Random) -> list[Line]:
     for _ in range(rng.choice((1, 2, 5, 10, 25))):
         service = rng.choice(COMMON if rng.random() < 0.5 else SERVICES)
         day = rng.randrange(365)
-        units = rng.choice((1, 1, 1, 2, 3))
+        units = rng.choice((1, 1, 1, 2, 3, 0))
         cents = rng.choice((0, 1, 999, rng.randrange(1, 30_000), rng.randrange(1, 400_000)))
         if service not in STAYS:
             lines.append(Line(service, day, cents, units, 1, rng.choice((1, 1, 2))))
@@ -28,7 +28,7 @@ def made_up_lines(rng: random.Random) -> list[Line]:
         for later in range(rng.choice((1, 2, 4))):
             cents = rng.randrange(0, 2_500_000) if rng.random() < 0.7 else rng.randrange(0, 20_000)
             place = min(day + rng.choice((0, later)), 364)
-            lines.append(Line(service, place, cents, units, rng.choice((1, 2, 7)), rng.choice((1, 1, 2)), stay))
+            lines.append(Line(service, place, cents, units, rng.choice((1, 2, 7, 0)), rng.choice((1, 1, 2)), stay))
     return lines
 
 
@@ -94,7 +94,8 @@ def made_up_design(rng: random.Random, name: str) -> dict[str, Any]:
     if rng.random() < 0.25:
         second = made_up_terms(rng)
         plan["tier1_utilization"] = 0.7
-        plan["tier2"] = {**made_up_amounts(rng, kind), "services": second, "options": made_up_options(rng, second)}
+        options = {key: given for key, given in made_up_options(rng, second).items() if key != "employer_hsa_hra"}
+        plan["tier2"] = {**made_up_amounts(rng, kind), "services": second, "options": options}  # money is of the plan
     return plan
 
 

@@ -139,7 +139,7 @@ def shared(
     has_copay = cents(own.get("copay") or 0) > 0
 
     def copay_on(amount: int) -> int:
-        if amount == 0 or not has_copay:
+        if not has_copay:
             return 0
         due = copay_due(terms, own, line, units, year, stay)
         taken = min(amount, due)
@@ -210,9 +210,14 @@ def adjudicate_line(line: Line, plan: Plan, year: Year, rules: Plan, stay: Any) 
         charge(own, line.allowed, line.units)
         return total
     most = options.get(FREE) or options.get(AT_COPAY) or 0
-    first = min(line.units, max(0, most - year.visits))
+    if line.units == 0 and most:  # a further line of the visit before it, at which a first copay was charged
+        if year.visits <= most:
+            return total
+        first, part = 0, 0
+    else:
+        first = min(line.units, max(0, most - year.visits))
+        part = half_up(Fraction(line.allowed * first, line.units or 1))
     year.visits += line.units
-    part = half_up(Fraction(line.allowed * first, line.units))
     if first and options.get(AT_COPAY):
         flags = ("subject_to_deductible", "subject_to_coinsurance", "copay_after_deductible")
         charge({**own, **dict.fromkeys(flags, False)}, part, first)
@@ -223,16 +228,19 @@ def adjudicate_line(line: Line, plan: Plan, year: Year, rules: Plan, stay: Any) 
             rest = {**own, "copay_after_deductible": True}
         elif own.get("subject_to_coinsurance", True):
             rest = {**own, "copay": 0}
-    if line.units > first:
+    if line.units > first or line.units == 0:
         charge(rest, line.allowed - part, line.units - first)
     return total
 
 
 def in_order(lines: Sequence[Line]) -> list[Line]:
-    """By day; lines of one day by service, tier, stay, allowed, units, days."""
+    """By day; lines of one day by service, tier, stay, those of 0 units or days last, allowed, units, days."""
     return sorted(
         lines,
-        key=lambda x: (x.day, SERVICES.index(x.service), x.tier, x.stay or "", x.allowed, x.units, x.days),
+        key=lambda x: (
+            *(x.day, SERVICES.index(x.service), x.tier, x.stay or "", 0 in (x.units, x.days)),
+            *(x.allowed, x.units, x.days),
+        ),
     )
 
 

@@ -342,7 +342,7 @@ def test_a_deductible_that_counts_nothing_is_reported():
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ({"deductible": 1}, "None is not known here"),
+        ({"deductible": 1}, "'deductible_type' is missing"),
         ({**integrated(1, 2, 0.5), "oop": 3}, "'oop' is not known"),
         ({**integrated(1, 2, 0.5), "services": {"dental": {}}}, "'dental' is not known"),
         ({**integrated(1, 2, 0.5), "services": {"generic": {"copays": 1}}}, "'copays' is not known"),

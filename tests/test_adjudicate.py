@@ -17,7 +17,8 @@ from rating._adjudicate_settings import AdjudicationSettings
 
 KINDS = ("copay", "deductible", "coinsurance")
 MONEY = ("allowed", "plan_paid", "enrollee_paid", *KINDS)
-CHOICES = {name: values for name, values in AdjudicationSettings.CHOICES.items() if name != "outside_plan_year"}
+OF_INPUT = ("coinsurance_is", "outside_plan_year")  # the twin is not asked about them
+CHOICES = {name: values for name, values in AdjudicationSettings.CHOICES.items() if name not in OF_INPUT}
 EVERY = [dict(zip(CHOICES, values, strict=True)) for values in product(*CHOICES.values())]
 
 
@@ -382,7 +383,7 @@ BAD = {
     "ADJ-002": {"service": "dental"},
     "ADJ-003": {"service_date": None},
     "ADJ-004": {"allowed": -1.0},
-    "ADJ-005": {"units": 0},
+    "ADJ-005": {"units": -1},
     "ADJ-006": {"network_tier": 3},
     "ADJ-007": {"service_date": date(2025, 12, 31)},
 }

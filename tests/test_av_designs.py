@@ -173,6 +173,9 @@ def test_doubts_are_told_apart():
         "copay_without_flags": [False, False, False, False, True],
         "employer_money_undefined": [False] * 5,
         "days_without_copay_per_day": [True, False, False, False, False],
+        "copay_never_charged": [False] * 5,
+        "first_visits_copay_blank": [False] * 5,
+        "preventive_terms_unused": [False] * 5,
     }
 
 

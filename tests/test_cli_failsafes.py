@@ -7,41 +7,11 @@ import polars as pl
 import pytest
 import radv_markets
 from commands import refused, run
+from failsafe_tables import CLAIMS, HCCS, NATION, PLAN_ROWS, SAMPLE, STATEMENT, YEARS, document, put, year_of
 
 import riskadjust
 from data_specs import _registry
 from poolwise.cli._failsafes_inputs import with_statement
-
-CLAIMS = """issuer_id,enrollee_id,market,plan_paid
-11111,E1,individual,400000
-11111,E2,individual,100000
-22222,E3,individual,30000
-22222,E4,individual,500
-22222,E5,small_group,900000
-"""
-STATEMENT = """issuer_id,premium,taxes_and_fees,incurred_claims,quality_improvement,admin_costs_excl_taxes,\
-net_risk_adjustment_received,reinsurance_received,csr_received
-11111,10000000,300000,8900000,100000,1700000,200000,500000,0
-"""
-# M01 of the case folder: 0.754 against 0.80 of 349.2 million.
-YEARS = """state,market,issuer_id,year,incurred_claims,quality_improvement,premium,taxes_and_fees,\
-net_risk_adjustment_received,life_years,average_deductible
-TX,individual,11111,2021,240000000,2500000,330000000,9900000,5000000,30000,3000
-TX,individual,11111,2022,251000000,2600000,345000000,10350000,-3000000,30000,3000
-TX,individual,11111,2023,262000000,2700000,360000000,10800000,2000000,30000,3000
-"""
-PLAN_ROWS = """risk_pool,issuer_id,plan_id,rating_area_id,metal_level,billable_member_months,premium,plrs,arf,gcf
-individual,11111,A,1,silver,12000,4800000,1,1.5,1
-individual,22222,B,1,silver,12000,4800000,1,1.5,1
-"""
-SAMPLE = "issuer_id,enrollee_id,stratum,stratum_weight,risk_score\n" + "".join(
-    f"11111,{person},1,10,{score}\n" for person, score in zip("abcd", (2, 2, 2, 4), strict=True)
-)
-HCCS = "issuer_id,enrollee_id,hcc,is_submitted,is_found,hcc_score\n" + "".join(
-    f"11111,{person},HCC008,true,{found},1.5\n"
-    for person, found in zip("abcd", ("yes", "yes", "yes", "no"), strict=True)
-)
-NATION = "group,mean_failure_rate,standard_deviation\nmedium,0.05,0.02\n"
 
 pytestmark = pytest.mark.usefixtures("plain_terminal", "undrawn")
 
@@ -58,22 +28,6 @@ def folder(tmp_path):
     place = tmp_path / "year"
     place.mkdir()
     return place
-
-
-def put(folder, **tables):
-    for name, text in tables.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-    return folder
-
-
-def document(folder, year, *options, code=0):
-    said = run("failsafes", folder, "--benefit-year", year, "--json", *options, code=code)
-    assert said.stderr == ""
-    return json.loads(said.stdout)
-
-
-def year_of(found, issuer):
-    return {row["program"]: row["amount"] for row in found["issuer_years"] if row["issuer_id"] == issuer}
 
 
 # ------------------------------------------------------------------------------------------------ programs

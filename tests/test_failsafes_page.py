@@ -5,84 +5,18 @@ import shutil
 import subprocess
 import sys
 from decimal import Decimal
-from pathlib import Path
 
 import polars as pl
 import pytest
 import radv_markets
 import workbook_formulas
+from failsafe_tables import cells_of, claims_of, ran, ratio_years, statements, wrong_formulas
 
 from data_specs.errors import ExtraMissing
-from poolwise.cli._failsafes import Asked, run_programs
-from poolwise.cli._failsafes_inputs import FailsafeInputs
 from poolwise.report import failsafes_page, write_failsafes_sheets
 from poolwise.report._failsafes_charts import signed_short
 from poolwise.report._failsafes_page import told
 from poolwise.report._failsafes_year import IssuerYear, YearLine, hidden_payment, issuer_year, issuers_of, shown_year
-
-
-def claims_of(people):
-    """Claims of issuers: so many people each, every one with these dollars."""
-    rows = [
-        (issuer, f"{issuer}-{n}", "individual", float(paid))
-        for issuer, paids in people.items()
-        for n, paid in enumerate(paids)
-    ]
-    return pl.DataFrame(rows, schema=["issuer_id", "enrollee_id", "market", "plan_paid"], orient="row")
-
-
-def statements(*issuers):
-    """Corridor rows with a loss, a gain, and none."""
-    claims = {"11111": 8_900_000, "22222": 6_000_000, "33333": 7_600_000}
-    rows = [
-        {
-            "issuer_id": issuer,
-            "premium": 10_000_000.0,
-            "taxes_and_fees": 300_000.0,
-            "incurred_claims": float(claims[issuer]),
-            "quality_improvement": 100_000.0,
-            "admin_costs_excl_taxes": 1_700_000.0,
-            "net_risk_adjustment_received": 200_000.0,
-            "csr_received": 0.0,
-            "health_information_technology": None if issuer == "22222" else 10_000.0,
-        }
-        for issuer in issuers
-    ]
-    return pl.DataFrame(rows, schema_overrides={"health_information_technology": pl.Float64})
-
-
-def ratio_years(*issuers, year=2014):
-    """Three years: the first issuer owes a rebate, the second is partly credible, the third too small."""
-    lives = {"11111": 30_000.0, "22222": 900.0, "33333": 100.0}
-    rows = [
-        (
-            "TX",
-            "individual",
-            issuer,
-            y,
-            7_000_000.0,
-            50_000.0,
-            10_000_000.0,
-            300_000.0,
-            0.0 if y < 2014 else 200_000.0,
-            None,
-            lives[issuer],
-        )
-        for issuer in issuers
-        for y in (year - 2, year - 1, year)
-    ]
-    columns = "state market issuer_id year incurred_claims quality_improvement premium taxes_and_fees"
-    columns += " net_risk_adjustment_received reinsurance_received life_years"
-    frame = pl.DataFrame(rows, schema=columns.split(), orient="row", infer_schema_length=None)
-    return frame.with_columns(
-        pl.lit(3_000.0).alias("average_deductible"), pl.lit(None, pl.Float64).alias("net_corridor_received")
-    )
-
-
-def ran(year=2014, *, state=None, settings=None, **frames):
-    asked = Asked(Path(), year, state=state, settings=dict(settings or {}))
-    return run_programs(asked, FailsafeInputs(frames), lambda _: None)[0]
-
 
 MANY = {"11111": [400_000.0] * 12 + [1_000.0] * 20, "22222": [60_000.0] * 15 + [500.0] * 30, "33333": [50_000.5] * 11}
 
@@ -131,13 +65,6 @@ def audited():
     )
 
 
-def cells_of(html, heading):
-    """The cells of the first table under a heading, row by row, without marks."""
-    part = re.split(rf"<h[23]>{heading}</h[23]>", html)[1].split("</table>")[0]
-    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", part, re.DOTALL)
-    return [[re.sub(r"<[^>]+>", "", c).strip() for c in re.findall(r"<td.*?</td>", row, re.DOTALL)] for row in rows]
-
-
 # ------------------------------------------------------------------------------------------------ the year
 
 
@@ -170,6 +97,7 @@ def test_an_issuer_without_premium_has_no_ratio():
     assert told(year) == ["For issuer 11111: reinsurance +$480 K."]
 
 
+@pytest.mark.slow
 def test_issuers_of_the_largest_premium_come_first(audited):
     premiums = {i: issuer_year(audited, i).premium for i in issuers_of(audited)}
     assert list(premiums.values()) == sorted(premiums.values(), reverse=True)
@@ -212,6 +140,7 @@ def test_an_issuer_of_few_people_is_not_shown(undrawn_charts):
     assert rows["11111"] == rows["22222"] == ["–"] * 4, "the other one follows from what is paid in all"
 
 
+@pytest.mark.slow
 def test_many_people_are_shown(whole, undrawn_charts):
     html = failsafes_page(whole, "11111", title="Made")
     rows = {r[0]: r[1:] for r in cells_of(html, "Issuers") if r}
@@ -243,6 +172,7 @@ def test_the_page_shows_each_program(whole, undrawn_charts):
     assert html == failsafes_page(whole, "11111", title="Made <up> & all", notes=["A & B"], links={"There": "x.html"})
 
 
+@pytest.mark.slow
 def test_the_page_of_audits(audited, undrawn_charts):
     issuer = issuers_of(audited)[0]
     html = failsafes_page(audited, issuer, title="Made")
@@ -278,21 +208,6 @@ def test_the_page_in_a_browser(whole, tmp_path):
 # ------------------------------------------------------------------------------------------------ workbook
 
 
-def wrong_formulas(path):
-    """Formulas whose cells show something else than they give when worked out anew, and how many there are."""
-    book, known, count, wrong = workbook_formulas.read(path), {}, 0, []
-    for sheet, cells in book.items():
-        for place, cell in cells.items():
-            if cell.formula is None:
-                continue
-            count += 1
-            found = workbook_formulas.evaluate(book, sheet, place, known)
-            shown = cell.number
-            if shown is None or abs(found - shown) > 1e-9 * max(1.0, abs(shown)):
-                wrong.append((sheet, place, cell.formula, shown, found))
-    return count, wrong
-
-
 def test_formulas_of_every_program_hold(whole, tmp_path):
     path = tmp_path / "failsafes.xlsx"
     write_failsafes_sheets(path, whole, "11111", title="Made")
@@ -304,6 +219,7 @@ def test_formulas_of_every_program_hold(whole, tmp_path):
     assert {"Reinsured enrollees", "Reinsurance", "Corridor terms", "Risk corridors", "Loss ratio"} <= set(sheets)
 
 
+@pytest.mark.slow
 def test_formulas_of_audits_and_areas_hold(audited, tmp_path):
     path = tmp_path / "failsafes.xlsx"
     write_failsafes_sheets(path, audited, issuers_of(audited)[0], title="Made")
@@ -315,6 +231,7 @@ def test_formulas_of_audits_and_areas_hold(audited, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_changed_figure_goes_through(whole, tmp_path):
     """A claim changed in the workbook moves the payment, the issuer, and its year."""
     path = tmp_path / "failsafes.xlsx"

@@ -403,12 +403,12 @@ def test_where_no_metal_is_named_the_target_says_the_tables():
 
 def test_the_desired_metal_says_the_window():
     """Its value lies in the window of gold now, and its deductible is sought for silver."""
-    plan = {**integrated(1000, 6000, 0.8), "desired_metal": "silver"}
+    plan = {**integrated(1500, 6000, 0.8), "desired_metal": "silver"}
     del plan["table_metal"]
     assert rating.actuarial_value(plan, plan_year=2026).designs["metal_level"].item() == "gold"
     found = row(plan, target=None)
     assert (found["table_metal"], found["metal_level"], found["is_reached"]) == ("silver", "silver", True)
-    assert found["value"] > 1000
+    assert found["value"] > 1500
 
 
 def test_a_variant_is_worked_on_its_own_table():

@@ -2,10 +2,13 @@
 
 import random
 from decimal import Decimal
+from fractions import Fraction
 
 import polars as pl
 import pytest
 from adjudication_claims import claims_of, made_up_lines
+from filing_g1 import assumptions, g1
+from filing_g1 import plans as g1_plans
 
 from data_specs.errors import InputRefused, SettingRefused
 from rating import adjudicate
@@ -60,7 +63,7 @@ def test_the_curve_passes_through_the_published_factors(liability, plans):
     assert found.equals(wanted)
     between = on_points.with_columns(av_metal=pl.Series(["0.718", "0.8"]))
     found = pricing_values(liability, between, plan_year=2026, induced_demand="continuous").ledger
-    factor = found.filter(name="induced_demand_factor", place=PLANS[0])["exact"].item()
+    factor = found.frame().filter(name="induced_demand_factor", place=PLANS[0])["exact"].item()
     assert Decimal(factor) == Decimal("0.718") ** 2 - Decimal("0.718") + Decimal("1.24")
 
 
@@ -85,12 +88,13 @@ def test_a_change_of_design_is_paid_times_utilization(liability, plans):
 
 
 def test_every_number_says_where_it_comes_from(liability, plans):
-    ledger = pricing_values(liability, plans, plan_year=2026).ledger
+    ledger = pricing_values(liability, plans, plan_year=2026).ledger.frame()
     value = ledger.row(by_predicate=(pl.col("name") == "av_pricing") & (pl.col("place") == PLANS[0]), named=True)
-    assert value["formula"] == "plan_paid / allowed of the design"
+    assert value["formula"] == "plan_paid / allowed"
+    assert value["inputs"] == ["plan_paid [silver]", "allowed [silver]"]
     assert value["note"].endswith("design silver")
     assert ledger.filter(name="induced_demand_factor")["source"].unique().to_list() == ["transfers/metal_av_idf"]
-    known = {f"{name} [{place}]" for name, place in ledger.select("name", "place").rows()}
+    known = {f"{name} [{place}]" if place else name for name, place in ledger.select("name", "place").rows()}
     assert set(ledger["inputs"].explode().drop_nulls()) <= known
 
 
@@ -126,6 +130,8 @@ def test_a_filing_takes_them(liability, plans):
         ({"metal_level": pl.lit("tin")}, InputRefused, "'tin' is no metal level"),
         ({"proj_member_months_plan": pl.lit(0)}, InputRefused, "no member months"),
         ({"proj_member_months_plan": pl.lit(None)}, InputRefused, "a value is missing"),
+        ({"plan_id": pl.Series([PLANS[0], " "])}, InputRefused, "a plan has no id"),
+        ({"current_metal_level": pl.lit("silver")}, InputRefused, "it is of a current design, and none is named"),
     ],
 )
 def test_refusals(change, error, message, liability, plans):
@@ -144,3 +150,105 @@ def test_refusals_of_the_rest(liability, plans):
     nothing = liability.plan_liability.with_columns(allowed=pl.lit(0))
     with pytest.raises(InputRefused, match="nothing is allowed"):
         pricing_values(nothing, plans, plan_year=2026)
+
+
+# ------------------------------------------------------------------------------------------------ in a filing
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """Claims of a pool under the designs of the filing G1, one for each plan, and those in force."""
+    rng = random.Random(31)
+    claims = claims_of({f"E{place:03}": made_up_lines(rng) for place in range(80)})
+    ids = g1_plans().filter(pl.col("plan_category") != "terminated")["plan_id"].to_list()
+    designs = [design(id_, 500 + 900 * place, 0.9 - 0.05 * place) for place, id_ in enumerate(ids)]
+    designs.append(design("in force", 1000, 0.8))
+    return adjudicate(claims, designs), ids
+
+
+@pytest.fixture(scope="module")
+def values(pool):
+    found, ids = pool
+    offered = g1_plans().filter(pl.col("plan_id").is_in(ids))
+    asked = offered.select("plan_id", "metal_level", "proj_member_months_plan").with_columns(
+        current_design_id=pl.Series(["in force", None, *ids[2:]]),
+        current_metal_level=pl.Series(["silver", "platinum", *offered["metal_level"].to_list()[2:]]),
+    )
+    return pricing_values(found, asked, plan_year=2026), asked
+
+
+def test_a_new_plan_and_a_plan_that_stays_change_nothing(pool, values):
+    changes = values[0].plans.select("plan_id", "paid_change", "utilization_change", "benefit_change").rows()
+    assert changes[0][1] != 1
+    assert [row[1:] for row in changes[1:]] == [(1.0, 1.0, 1.0)] * (len(changes) - 1)
+    assert pool[0].relativities("in force").filter(design_id="in force")["benefit_relativity"].item() == 1.0
+
+
+def test_induced_demand_has_a_mean_of_one_exactly(values):
+    found, asked = values
+    ledger = found.ledger
+    weights = [Fraction(ledger.value("proj_member_months_plan", plan_id)) for plan_id in asked["plan_id"]]
+    factors = [Fraction(ledger.value("induced_demand", plan_id)) for plan_id in asked["plan_id"]]
+    mean = sum(w * f for w, f in zip(weights, factors, strict=True)) / sum(weights)
+    assert abs(mean - 1) < Fraction(1, 10**30)
+
+
+def test_the_order_of_plans_is_without_effect(pool, values):
+    again = pricing_values(pool[0], values[1].reverse().lazy(), plan_year=2026)
+    assert again.plans.equals(values[0].plans)
+    assert again.ledger.frame().equals(values[0].ledger.frame())
+
+
+def filed(values):
+    plans = g1_plans().drop("adj_av_cost_sharing", "av_pricing", "induced_demand", strict=False)
+    plans = plans.join(values.plan_inputs(), on="plan_id", how="left", validate="1:1", maintain_order="left")
+    return g1(plans=plans, assumptions={**assumptions(), **values.assumptions()})
+
+
+def test_a_trace_goes_from_the_rate_to_the_claims(pool, values):
+    found, ids = pool
+    filing = filed(values[0])
+    bare = filing.trace("plan_adjusted_index_rate", ids[0]).frame
+    assert "plan_paid" not in bare["name"].to_list()
+    explained = values[0].explained(filing)
+    trace = explained.trace("plan_adjusted_index_rate", ids[0])
+    own = dict(found.plan_liability.select("design_id", "plan_paid").rows())
+    paid = trace.frame.filter(pl.col("name") == "plan_paid", pl.col("place") == ids[0])
+    assert paid["value"].item() == float(own[ids[0]])
+    assert "re-adjudicated" in str(trace)
+    ratio = explained.ledger.get("paid_to_allowed_ratio")
+    assert ratio.value == values[0].assumptions()["paid_to_allowed_ratio"]["value"]
+    assert ratio.replaced == values[0].paid_to_allowed
+    assert explained.plans.equals(filing.plans)
+    assert explained.rates.equals(filing.rates)
+    every = {entry.key for entry in explained.ledger}
+    assert all(part in every for entry in explained.ledger for part in entry.inputs)
+
+
+def test_a_number_changed_by_hand_is_left_alone(pool, values):
+    ids = pool[1]
+    hand = filed(values[0]).as_filed({("av_pricing", ids[0]): "0.5"})
+    assert values[0].explained(hand).ledger.get("av_pricing", ids[0]).inputs == ()
+    assert values[0].explained(hand).ledger.get("av_pricing", ids[1]).inputs != ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"plan_paid": pl.col("allowed") * 2}, "pays more than is allowed"),
+        ({"design_id": pl.lit(None, pl.String)}, "a design has no name"),
+        ({"plan_paid": pl.lit(None)}, "plan_liability, column plan_paid"),
+    ],
+)
+def test_adjudications_that_price_nothing(change, message, pool, values):
+    with pytest.raises(InputRefused, match=message):
+        pricing_values(pool[0].plan_liability.with_columns(**change), values[1], plan_year=2026)
+
+
+def test_metal_levels_are_read_as_in_a_filing(pool, values):
+    first = values[1].drop("current_design_id", "current_metal_level").head(1)
+    for word in ("Expanded Bronze", "expanded-bronze", " BRONZE "):
+        found = pricing_values(pool[0], first.with_columns(metal_level=pl.lit(word)), plan_year=2026)
+        assert found.ledger.value("mean_induced_demand_factor") == 1
+    with pytest.raises(InputRefused, match="'none' is no metal level"):
+        pricing_values(pool[0], first.with_columns(metal_level=pl.lit(None, pl.String)), plan_year=2026)

@@ -203,6 +203,7 @@ def test_the_slide(lost, factor):
         assert rate.is_outlier == (factor != 0)
 
 
+@pytest.mark.slow
 def test_rates_below_zero():
     """40 submitted, 48 found: x = -0.2; m = 0.1, s = 0.05: z = -6. Of rate 0, z = -2: A = -3 / 1.355 x 0.355 x 0.05."""
     slid = -3 / 1.355 * 0.355 * 0.05
@@ -470,6 +471,7 @@ def test_states_and_settings_reach_the_transfers():
         radv_adjustment(people | {"hccs": people["hccs"].drop("state")}, benefit_year=2021)
 
 
+@pytest.mark.slow
 def test_what_an_appeal_changes():
     """Two more of 40 are found: 0.2 becomes 0.15. The threshold is 10,000 dollars from the audits of 2023 on."""
     rows = plan_rows("11111", "22222", "33333", months=1_000.0)
@@ -584,7 +586,7 @@ def thirty(year: int) -> None:
 
 
 @pytest.mark.every_case
-@pytest.mark.parametrize("year", ERAS)
+@pytest.mark.parametrize("year", [pytest.param(y, marks=[] if y == 2021 else pytest.mark.slow) for y in ERAS])
 def test_thirty_issuers_worked_twice(year):
     thirty(year)
 
@@ -705,5 +707,6 @@ def test_given_terms_win_over_the_table():
     assert row["is_outlier"] is False  # z = 4
     assert one_hcc(2019, 0.0, 0.04, both=3, lost=1, settings=given)["group_adjustment"] == 0.25
     small = {"exempt_bmm_at_or_below": 20_000}
-    with pytest.raises(InputRefused, match="RDV-018"):
-        moved(2021, plan_rows=plan_rows("11111", "22222"), settings=small)
+    found = moved(2021, plan_rows=plan_rows("11111", "22222"), settings=small)
+    assert found.issuers["status"].to_list() == ["exempt_small"] * 2
+    assert found.transfers["adjustment"].to_list() == [0, 0]

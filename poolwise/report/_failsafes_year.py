@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,7 +25,6 @@ __all__ = [
     "IssuerYear",
     "YearLine",
     "hidden_payment",
-    "hidden_rows",
     "issuer_year",
     "issuers_of",
     "shown_adjustments",
@@ -90,6 +90,16 @@ class Failsafes(Steps):
     def program(self, name: str) -> Any:
         """Return the result of one program; None: it was not run."""
         return dict(self.steps()).get(name)
+
+    @cached_property
+    def claims(self) -> dict[str, Decimal]:
+        """Return the plan-paid claims of each issuer, all its markets, to the cent."""
+        return _claims_by_issuer(self.inputs.get("claims"))
+
+    @cached_property
+    def kept_back(self) -> dict[tuple[str | None, str, str], IssuerLine]:
+        """Return the issuers of risk pools that a page keeps back, by state, risk pool and issuer."""
+        return _kept_back(self.settlement)
 
     @property
     def counts(self) -> pl.DataFrame:
@@ -230,7 +240,7 @@ def shown_year(run: Failsafes, issuer: str) -> IssuerYear:
     What tells of fewer than 11 people is left out (risk pools) or added to the claims (payments for large claims).
     """
     year = issuer_year(run, issuer)
-    small = [line for key, line in hidden_rows(run).items() if key[2] == issuer]
+    small = [line for key, line in run.kept_back.items() if key[2] == issuer]
     premium, claims, lines, said = year.premium, year.claims, list(year.lines), [year.hidden] if year.hidden else []
     if small:
         less = {"transfers": sum((line.transfer for line in small), _ZERO)}
@@ -259,7 +269,15 @@ def _sum(frame: pl.DataFrame, column: str) -> Decimal | None:
 
 
 def _statement(run: Failsafes, issuer: str) -> tuple[str, pl.DataFrame] | None:
-    """Return the statement that has the issuer's year: its name and rows; that of the corridors comes first."""
+    """Return the statement that has the issuer's year: its name and rows.
+
+    Of two that with more premium: one may have markets that the other has not. That of the corridors comes first.
+    """
+    found = list(_statements(run, issuer))
+    return max(found, key=lambda named: _sum(named[1], "premium") or _ZERO) if found else None
+
+
+def _statements(run: Failsafes, issuer: str) -> Iterator[tuple[str, pl.DataFrame]]:
     for program, name in _STATEMENTS.items():
         rows = run.inputs.get(name)
         if rows is None or run.program(program) is None:
@@ -268,8 +286,7 @@ def _statement(run: Failsafes, issuer: str) -> tuple[str, pl.DataFrame] | None:
         if "year" in rows.columns:
             own = own.filter(pl.col("year").cast(pl.Int64) == run.benefit_year)
         if own.height:
-            return name, own.rename({s: c for s, c in _SHORT.items() if s in own.columns and c not in own.columns})
-    return None
+            yield name, own.rename({s: c for s, c in _SHORT.items() if s in own.columns and c not in own.columns})
 
 
 def _base(run: Failsafes, issuer: str) -> tuple[Decimal | None, Decimal | None, str]:
@@ -280,20 +297,24 @@ def _base(run: Failsafes, issuer: str) -> tuple[Decimal | None, Decimal | None, 
     premium = None
     if run.settlement is not None:
         premium = _sum(_of_issuer(run.settlement.transfers.issuers, issuer), "premium")
-    claims = None if "claims" not in run.inputs else _claims_of(run.inputs["claims"], issuer)
+    claims = run.claims.get(issuer)
     places = [*([_POOLED] if premium is not None else []), *(["claims: plan_paid"] if claims is not None else [])]
     return premium, claims, "; ".join(places)
 
 
-def _claims_of(claims: pl.DataFrame, issuer: str) -> Decimal | None:
-    """Return the plan-paid claims of an issuer, all its markets, to the cent; added in millionths of a dollar."""
-    if not {"issuer_id", "plan_paid"} <= set(claims.columns):
-        return None
-    paid = _of_issuer(claims, issuer)["plan_paid"].drop_nulls()
-    if paid.len() == 0:
-        return None
-    micro = (paid.cast(pl.Float64) * _MICRO).round().cast(pl.Int64).to_list()
-    return (Decimal(sum(micro)) / _MICRO).quantize(_CENT, ROUND_HALF_UP)
+def _claims_by_issuer(claims: pl.DataFrame | None) -> dict[str, Decimal]:
+    """Return the claims of each issuer to the cent; added in millionths of a dollar, dollars apart from their parts."""
+    if claims is None or not {"issuer_id", "plan_paid"} <= set(claims.columns):
+        return {}
+    micro = (pl.col("plan_paid").cast(pl.Float64) * _MICRO).round().cast(pl.Int64)
+    rows = claims.select(pl.col("issuer_id").cast(pl.String).str.strip_chars(), micro.alias("micro")).drop_nulls()
+    sums = rows.group_by("issuer_id").agg(
+        (pl.col("micro") // _MICRO).sum(), (pl.col("micro") % _MICRO).sum().alias("rest")
+    )
+    return {
+        issuer: (Decimal(whole * _MICRO + rest) / _MICRO).quantize(_CENT, ROUND_HALF_UP)
+        for issuer, whole, rest in sums.rows()
+    }
 
 
 def _amount(run: Failsafes, name: str, issuer: str) -> tuple[Decimal, str] | None:
@@ -367,10 +388,9 @@ def hidden_payment(issuers: pl.DataFrame, column: str, issuer: str) -> bool:
     return False
 
 
-def hidden_rows(run: Failsafes) -> dict[tuple[str | None, str, str], IssuerLine]:
-    """Return the issuers of risk pools that a page keeps back, by state, risk pool and issuer."""
+def _kept_back(settlement: Settlement | None) -> dict[tuple[str | None, str, str], IssuerLine]:
     found: dict[tuple[str | None, str, str], IssuerLine] = {}
-    for pool in [] if run.settlement is None else pool_figures(run.settlement.transfers):
+    for pool in [] if settlement is None else pool_figures(settlement.transfers):
         hidden = [True] * len(pool.issuers) if is_too_small(pool) else hidden_issuers(pool.issuers)
         lines = [line for line, is_hidden in zip(pool.issuers, hidden, strict=True) if is_hidden]
         found |= {(pool.state, pool.risk_pool, line.issuer_id): line for line in lines}
@@ -381,7 +401,7 @@ def shown_adjustments(run: Failsafes) -> pl.DataFrame:
     """Return the adjustments of data validation by issuer and risk pool, without those that a page keeps back."""
     assert run.radv_adjustment is not None
     moved = run.radv_adjustment.transfers
-    hidden = set(hidden_rows(run))
+    hidden = set(run.kept_back)
     keys = [(row.get("state"), row["risk_pool"], row["issuer_id"]) for row in moved.rows(named=True)]
     return moved.filter(pl.Series([key not in hidden for key in keys], dtype=pl.Boolean))
 
@@ -399,4 +419,4 @@ def _is_too_small(run: Failsafes, issuer: str) -> bool:
     if run.settlement is None:
         return False
     rows = _of_issuer(run.settlement.transfers.issuers, issuer).height
-    return 0 < rows == sum(name == issuer for *_, name in hidden_rows(run))
+    return 0 < rows == sum(name == issuer for *_, name in run.kept_back)
