@@ -182,7 +182,10 @@ def _state_of(name: str, state: Any) -> str | None:
 
 def _no_program(where: str, remedy: str) -> InputRefused:
     return InputRefused(
-        f"no terms of a reinsurance program are held for {where}", where="benefit_year", rule=rule_text("REI-008"), remedy=remedy
+        f"no terms of a reinsurance program are held for {where}",
+        where="benefit_year",
+        rule=rule_text("REI-008"),
+        remedy=remedy,
     )
 
 
