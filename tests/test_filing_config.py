@@ -377,6 +377,65 @@ def test_reinsurance_that_cannot_be(tmp_path, keys, says):
         run_config(with_reinsurance(tmp_path, keys))
 
 
+# Two claims of 1,000 dollars, up by a tenth: a plan that pays half beyond 1,000 pays 50 of each 1,100.
+POOL = pl.DataFrame(
+    {"enrollee_id": ["a", "b"], "service": "specialist", "service_date": "2024-03-01", "allowed": ["1000", "1000.00"]}
+)
+DESIGNS = pl.DataFrame(
+    {"design_id": ["rich", "poor"], "deductible": [100, 1000], "plan_coinsurance": [1.0, 0.5], "moop": [9000, 9000]}
+)
+_LAST = Decimal("1e-15")  # of a double
+PRICED = ("adj_av_cost_sharing",)
+
+
+def with_pricing(tmp_path, keys="", plans=None, **changes):
+    assumptions = {n: v for n, v in filing_g1.assumptions().items() if n not in ("adj_plan_design", "proj_reinsurance")}
+    section = f'[pricing]\nclaims = "pool.csv"\ndesigns = "designs.csv"\nclaims_year = 2024\nfactor = 1.1\n{keys}\n'
+    own = filing_g1.plans().drop(PRICED) if plans is None else plans
+    designs = ["poor", "rich", "rich", "poor"]
+    tables = {"pool": POOL, "designs": DESIGNS, "plans": own.with_columns(pl.Series("design_id", designs))}
+    assumptions = {**assumptions, "adj_plan_design": 1, "proj_reinsurance": 0}
+    return written(tmp_path, assumptions=assumptions, tables={**tables, **changes}, sections=section)
+
+
+def test_plans_are_priced_on_the_claims_of_the_pool(tmp_path):
+    """The rich design pays 1,000 of 1,100; induced demand is 1.00, 1.03, 1.08 and 1.00 over its mean."""
+    run = run_config(with_pricing(tmp_path))
+    bronze, silver, gold, catastrophic = filing_g1.plans()["plan_id"]
+    filing = run.filing
+    assert abs(filing.value("av_pricing", bronze) - Decimal(50) / Decimal(1100)) < _LAST
+    assert abs(filing.value("av_pricing", silver) - Decimal(1000) / Decimal(1100)) < _LAST
+    months = {bronze: 30000, silver: 60000, gold: 32000, catastrophic: 4000}
+    factors = {bronze: "1.00", silver: "1.03", gold: "1.08", catastrophic: "1.00"}
+    mean = sum(months[p] * Decimal(factors[p]) for p in months) / sum(months.values())
+    for plan in (bronze, silver, gold):
+        assert abs(filing.value("induced_demand", plan) - Decimal(factors[plan]) / mean) < _LAST
+    trace = str(filing.trace("adj_av_cost_sharing", plan=silver))
+    assert "plan_paid" in trace
+    assert "2,200" in trace or "2200" in trace
+
+
+def test_what_plans_say_wins_over_the_claims(tmp_path):
+    plans = filing_g1.plans()
+    filing = run_config(with_pricing(tmp_path, plans=plans)).filing
+    usual = {plan: Decimal(value) for plan, value in plans.select("plan_id", "adj_av_cost_sharing").rows()}
+    assert {plan: filing.value("adj_av_cost_sharing", plan) for plan in usual} == usual
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes", "says"),
+    [
+        ("", {"plans": filing_g1.plans().drop("proj_member_months_plan")}, "proj_member_months_plan"),
+        ("", {"designs": DESIGNS.head(1)}, "poor|design"),
+        ("", {"pool": POOL.drop("allowed")}, "allowed"),
+        ('induced_demand = "much"', {}, "induced_demand"),
+    ],
+)
+def test_pricing_that_cannot_be(tmp_path, keys, changes, says):
+    with pytest.raises((InputRefused, SettingRefused), match=says):
+        run_config(with_pricing(tmp_path, keys, **changes))
+
+
 # ------------------------------------------------------------------------------------------------ earlier filings
 
 

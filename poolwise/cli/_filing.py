@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Job", "filing_command", "trace_arguments", "work_out"]
 
-_STEPS = 9
+_STEPS = 10
 _WORKBOOK = "urrt.xlsx"
 _TOBACCO = "tobacco"
 _RATE = "rate"

@@ -100,6 +100,14 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "source": TEXT,
         "note": TEXT,
     },
+    "pricing": {
+        "claims": TABLE + "*",
+        "designs": TABLE + "*",
+        "claims_year": WHOLE + "*",
+        "factor": NUMBER,
+        "induced_demand": TEXT,
+        "coinsurance_is": TEXT,
+    },
     "assumptions": {},
     "settings": {},
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data_specs.errors import InputRefused
 from rating._rate_settings import RateSettings
 from rating.filing._config import FilingConfig
+from rating.filing._config_pricing import priced
 from rating.filing._config_studies import Reader, Studies, run_studies
 from rating.filing._develop import develop
 from rating.filing._filing_settings import FilingSettings
@@ -106,8 +107,10 @@ def run_config(
         *_risk_adjustment(config, reader, studies),
         *_reinsurance(config, reader, studies),
     )
+    begin("pricing values")
+    pricing = priced(config, reader, reader.read(config.section("inputs")["plans"]))
     begin("rates")
-    assumptions = dict(config.section("assumptions"))
+    assumptions = pricing.assumptions(dict(config.section("assumptions")))
     experience = None
     if studies.experience is not None:
         experience = _Studied(entries, studies.experience.period)
@@ -117,7 +120,7 @@ def run_config(
     filing = develop(
         experience,
         assumptions,
-        _plans(config, reader),
+        _plans(config, pricing.plans),
         **identity,
         areas=reader.read(config.section("inputs")["areas"]),
         mix=reader.optional(config, "mix"),
@@ -128,9 +131,9 @@ def run_config(
         settings=given,
     )
     findings = FilingFindings()
-    findings.extend(studies.findings)
-    findings.extend(filing.findings)
-    return FilingRun(config, replace(filing, findings=findings.frame()), studies, prior)
+    for part in (studies.findings, pricing.findings, filing.findings):
+        findings.extend(part)
+    return FilingRun(config, replace(pricing.explained(filing), findings=findings.frame()), studies, prior)
 
 
 def _settings(config: FilingConfig) -> dict[str, Any]:
@@ -153,11 +156,10 @@ def _filled(assumptions: Mapping[str, Any], entries: Sequence[Entry]) -> dict[st
     return found
 
 
-def _plans(config: FilingConfig, reader: Reader) -> pl.DataFrame:
+def _plans(config: FilingConfig, plans: pl.DataFrame) -> pl.DataFrame:
     """Return the plans, with what a what-if puts in the place of their columns."""
     import polars as pl
 
-    plans = reader.read(config.section("inputs")["plans"])
     for (name, plan), value in config.plan_changes.items():
         rows = pl.col("plan_id") == plan if plan else pl.col("plan_category").str.to_lowercase() != _TERMINATED
         old = pl.col(name).cast(pl.String) if name in plans.columns else pl.lit(None, dtype=pl.String)
