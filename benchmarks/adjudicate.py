@@ -19,6 +19,7 @@ from benchmarks._sizes import SIZE
 
 ENROLLEES = {"small": 100_000, "large": 1_000_000}[SIZE]
 LINES, DESIGNS = 10, 20
+_ORDERS = ("by enrollee", "no order")
 _OFFICE = {"subject_to_deductible": False, "subject_to_coinsurance": False}
 
 
@@ -68,17 +69,17 @@ class Adjudications:
     """Claims from Parquet under twenty designs."""
 
     timeout = 1800
-    params = ([True, False],)
-    param_names = ("is_sorted",)
+    params = (list(_ORDERS),)
+    param_names = ("order",)
 
     def setup_cache(self) -> str:
         folder = Path(tempfile.mkdtemp(prefix="poolwise-bench-"))
-        for is_sorted in self.params[0]:
-            claims = made_up_claims(ENROLLEES, is_sorted=is_sorted)
-            claims.write_parquet(folder / f"{is_sorted}.parquet")
+        for order in _ORDERS:
+            claims = made_up_claims(ENROLLEES, is_sorted=order == _ORDERS[0])
+            claims.write_parquet(folder / f"{order}.parquet")
         return str(folder)
 
-    def setup(self, _folder: str, _is_sorted: bool) -> None:
+    def setup(self, _folder: str, _order: str) -> None:
         import rating
 
         claims = made_up_claims(2_000, is_sorted=False)
@@ -94,19 +95,19 @@ class Adjudications:
         if paid["free"] != allowed or paid["none"] != preventive:
             raise AssertionError("full cover does not pay everything, or none pays more than preventive care")
 
-    def _adjudicated(self, folder: str, is_sorted: bool) -> Any:
+    def _adjudicated(self, folder: str, order: str) -> Any:
         import rating
 
-        claims = pl.read_parquet(Path(folder) / f"{is_sorted}.parquet")
+        claims = pl.read_parquet(Path(folder) / f"{order}.parquet")
         return rating.adjudicate(claims, made_up_designs(), plan_year=2026)
 
-    def time_adjudicate(self, folder: str, is_sorted: bool) -> None:
-        self._adjudicated(folder, is_sorted)
+    def time_adjudicate(self, folder: str, order: str) -> None:
+        self._adjudicated(folder, order)
 
-    def track_line_designs_per_second(self, folder: str, is_sorted: bool) -> float:
+    def track_line_designs_per_second(self, folder: str, order: str) -> float:
         """Return lines x designs a second, reading and sorting included."""
-        seconds = _clock.seconds(lambda: self._adjudicated(folder, is_sorted))
+        seconds = _clock.seconds(lambda: self._adjudicated(folder, order))
         return ENROLLEES * LINES * DESIGNS / seconds
 
-    def peakmem_adjudicate(self, folder: str, is_sorted: bool) -> None:
-        self._adjudicated(folder, is_sorted)
+    def peakmem_adjudicate(self, folder: str, order: str) -> None:
+        self._adjudicated(folder, order)

@@ -138,6 +138,13 @@ ABSOLUTE = (
         "{:.2f} s",
         "2 s",
     ),
+    Row(
+        "`rating.adjudicate`, ten lines an enrollee under twenty designs, lines x designs a second",
+        "adjudicate.Adjudications.track_line_designs_per_second",
+        "{:,.0f}",
+        "3,333,333",
+    ),
+    Row("peak memory of that process", "adjudicate.Adjudications.peakmem_adjudicate", "{:,.0f} MB", "2 GB"),
     Row("Python alone, whole process", "start.Start.time_python", "{:.3f} s"),
 )
 
@@ -148,6 +155,8 @@ def figures(results: dict[str, dict[str, object]], row: Row) -> Iterator[tuple[s
     if found is None:
         return
     names = ("enrollees", "diagnoses" if "FromText" in row.benchmark else "mapped")
+    if row.benchmark.startswith("adjudicate."):
+        names = ("order", "")
     values = found["result"] if isinstance(found["result"], list) else []
     for chosen, value in zip(product(*found["params"]), values, strict=False):  # type: ignore[misc]
         words = []
