@@ -2,6 +2,7 @@
 
 import csv
 import importlib.metadata
+import io
 import json
 import os
 import subprocess
@@ -395,6 +396,7 @@ BAD_FILES = [
     ("spans.csv", without_column(SPANS, "span_end").encode(), "missing column 'span_end'", "spans.csv"),
     ("spans.csv", without_column(SPANS, "metal_level").encode(), "missing column 'metal_level'", "spans.csv"),
     ("diagnoses.csv", b"", "the file is empty", "diagnoses.csv"),
+    ("diagnoses.csv", b" \r\n\n", "the file is empty", "diagnoses.csv"),
     ("enrollees.csv", ENROLLEES.splitlines()[0].encode(), "the table has no rows", "enrollees"),
     ("enrollees.csv", (ENROLLEES + "A,1980-03-10,M\n").encode(), "2 rows share an enrollee_id", "enrollees"),
     ("diagnoses.csv", DIAGNOSES.encode() + b"J\xe9,G35,2025-06-15\n", "the file is not UTF-8 text", "line 5"),
@@ -779,3 +781,18 @@ def test_reader_that_goes_away_is_no_fault():
     code += "'hhs_hcc/coefficients', '--json'], stdout=subprocess.PIPE, stderr=subprocess.PIPE); p.stdout.read(10); "
     code += "p.stdout.close(); print(p.stderr.read().decode(), p.wait())"
     assert process("-c", code).stdout.split() == ["0"]
+
+
+@pytest.mark.parametrize(("width", "lines"), [(200, 3), (60, 4)])
+def test_a_long_name_pushes_no_column_off_the_screen(width, lines):
+    from rich.console import Console
+
+    from poolwise.cli._screen import show_table
+
+    console = Console(width=width, record=True, file=io.StringIO())
+    name = "a figure whose name goes on and on, beyond half of the screen"
+    show_table(console, "", [("figure", "left"), ("moved", "left"), ("rows", "right")], [[name, "transfer", "222"]])
+    shown = console.export_text().rstrip().splitlines()
+    assert len(shown) == lines
+    assert "transfer" in shown[2]
+    assert "222" in shown[2]

@@ -231,7 +231,7 @@ def read_cells(path: Path) -> pl.DataFrame:
     try:
         with path.open("rb") as stream:
             start = stream.read(65_536)
-        if not start:
+        if not start.strip():
             raise InputRefused("the file is empty", where=str(path), rule="FILE-002", remedy="add the header and rows")
         if path.suffix.lower() == ".parquet":
             return pl.read_parquet(path)

@@ -40,9 +40,12 @@ def show_table(
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    # Names and numbers are read as one piece, unless a name would push the other columns off the screen; what stands
+    # between and after them may be folded.
+    is_long = any(2 * len(row[0]) > console.width for row in rows)
     for place, (heading, side) in enumerate(columns):
-        # Names and numbers are read as one piece; what stands between and after them may be folded.
-        table.add_column(heading, justify=side, no_wrap=place == 0 or side == "right")  # type: ignore[arg-type]
+        in_one_piece = side == "right" or (place == 0 and not is_long)
+        table.add_column(heading, justify=side, no_wrap=in_one_piece)  # type: ignore[arg-type]
     for number, row in enumerate(rows):
         is_last = bool(total) and number == len(rows) - 1
         table.add_row(*row, end_section=is_last, style=styles[number] if styles else "")
