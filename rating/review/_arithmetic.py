@@ -13,6 +13,7 @@ from rating.filing._filing_settings import FilingSettings
 from rating.filing._formulas import CATEGORIES
 from rating.filing._ledger import MARKET, Key
 from rating.filing._model import FilingModel
+from rating.filing._numbers import number_text
 from rating.review._checks import FINDING, NOT_APPLICABLE, NOT_EVALUATED, PASS, Check, CheckFunction, Result
 from rating.review._reproduce import absent, agrees, named, reproduces, unevaluated
 from rating.review._review_input import ReviewInput
@@ -276,7 +277,7 @@ def _by_range(case: ReviewInput, check: Check, key: Key, tried: Mapping[str, Res
 
 
 def _in_percent(key: Key, value: Decimal, bound: Decimal, side: str) -> Result:
-    message = f"{named([key])} is {value:f}, {side} {bound:f}: a percentage where a share of one belongs?"
+    message = f"{named([key])} is {number_text(value)}, {side} {bound:f}: a percentage where a share of one belongs?"
     return Result(FINDING, *key, message, value, None, bound)
 
 
