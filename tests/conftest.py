@@ -11,7 +11,7 @@ into reading the tests and into the slow twin of the score. A new part of the pr
 - pages are drawn where pages are looked at, elsewhere the fixture `without_pages` keeps them out;
 - nothing is read or computed when a test file is imported but the names of its cases.
 
-Of a test with several cases the default run takes an eighth, at most four, and of a file no more than twelve tests,
+Of a test with several cases the default run takes an eighth, at most four, and of a file no more than ten tests,
 always the same ones; the slow run takes the others, so that both together leave nothing out. `every_case` marks a test
 whose cases all belong to the default run: what must hold of every year, or what each case says of something else.
 """
@@ -23,7 +23,7 @@ from collections import defaultdict
 import pytest
 
 SHARE, MOST = 8, 4  # one case in so many is in the default run, and no more than so many of one test
-MOST_OF_FILE = 12  # tests of one file in the default run
+MOST_OF_FILE = 10  # tests of one file in the default run
 
 
 @pytest.hookimpl(wrapper=True)
