@@ -35,7 +35,7 @@ def made_up_rows(rows: int = ROWS, pools: int = POOLS) -> pl.DataFrame:
     """Return plan rows of as many risk pools as the states have; nobody's figures."""
     rng = np.random.default_rng(1)
     place = np.arange(rows)
-    months = rng.lognormal(8, 1.5, rows).round(1) + 0.1
+    months = (rng.lognormal(8, 1.5, rows).round(1) + 0.1).round(1)  # one decimal, as written in a file
     return pl.DataFrame(
         {
             "risk_pool": [f"pool {p:03d}" for p in place % pools],

@@ -17,7 +17,8 @@ from riskadjust._transfer_rows import PlanTable
 __all__ = ["Amounts", "Rounding", "fees", "shared_charges", "withheld_cents"]
 
 Floats = NDArray[np.float64]
-_EXACT_MONTHS, _EXACT_RATE = 1e10, 10**6  # below these, months x rate fits 64 bits
+_MICRO, _WORD = 1_000_000, 2**63
+_EXACT_MONTHS = 1e9  # below it a float with six decimals has at most fifteen digits, and is told by them
 
 
 @dataclass(frozen=True)
@@ -168,22 +169,35 @@ def fees(months: Floats, pool: NDArray[np.int64], rates: Sequence[Fraction | Non
     found = np.zeros(len(months), dtype=np.int64)
     distinct = list(dict.fromkeys(rates))
     which = np.array([distinct.index(rate) for rate in rates], dtype=np.int64)[pool]
-    thirtieths = np.rint(months * 30.0).astype(np.int64)
-    on_grid = (thirtieths / 30.0 == months) & (months < _EXACT_MONTHS)
+    grids = _grids(months)
     for number, rate in enumerate(distinct):
         if rate is None:
             continue
-        per_thirtieth = rate * 100 / 30  # cents
-        n, d = per_thirtieth.numerator, per_thirtieth.denominator
-        rows = which == number
-        whole = rows & on_grid & (max(n, d) < _EXACT_RATE)
-        if whole.any():
-            found[whole] = (thirtieths[whole] * (2 * n) + d) // (2 * d)
-        for position in np.flatnonzero(rows & ~whole).tolist():
+        left = which == number
+        for parts, counts, is_on in grids:
+            per_part = rate * 100 / parts  # cents
+            n, d = per_part.numerator, per_part.denominator
+            rows = left & is_on
+            if rows.any() and 2 * n * int(counts[rows].max()) + d < _WORD:
+                found[rows] = (counts[rows] * (2 * n) + d) // (2 * d)
+                left &= ~rows
+        for position in np.flatnonzero(left).tolist():
             found[position] = cents_of(rate * exact_on_grid(months[position], 30))
     if None not in distinct:
         return [-fee for fee in found.tolist()]
     return [None if rates[i] is None else -fee for i, fee in zip(pool.tolist(), found.tolist(), strict=True)]
+
+
+def _grids(months: Floats) -> list[tuple[int, NDArray[np.int64], NDArray[np.bool_]]]:
+    """Return parts of a month, how many of them each number is, and which numbers are exactly that many.
+
+    Thirtieths come first. A decimal of six places and at most fifteen digits is the shortest text of its float.
+    """
+    found = []
+    for parts in (30, _MICRO):
+        counts = np.rint(np.minimum(months, _EXACT_MONTHS) * parts).astype(np.int64)
+        found.append((parts, counts, (counts / parts == months) & (months < _EXACT_MONTHS)))
+    return found
 
 
 def withheld_cents(cents: Sequence[int], rate: Fraction) -> list[int | None]:

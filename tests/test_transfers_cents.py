@@ -118,3 +118,25 @@ def test_money_has_two_decimals_and_no_minus_zero():
     frame = as_money(pl.DataFrame({"a": [0, -1, None, 10**15 + 1], "b": [1, 2, 3, 4]}), "a")
     assert [None if v is None else str(v) for v in frame["a"]] == ["0.00", "-0.01", None, "10000000000000.01"]
     assert frame.schema == {"a": pl.Decimal(18, 2), "b": pl.Int64}
+
+
+def test_fees_of_any_months_equal_the_exact_product():
+    """Thirtieths, decimals of two and six places, floats a last bit beside them, and months beyond every grid."""
+    draw = random.Random(8)
+    months = [
+        value
+        for _ in range(200)
+        for value in (
+            draw.randrange(10**6) / 30,
+            round(draw.uniform(0, 1e5), 2),
+            round(draw.uniform(0, 1e4), 6),
+            round(draw.uniform(0, 1e4), 1) + 0.1,
+            draw.uniform(0, 1e5),
+            round(draw.uniform(0, 1e12), 3),
+            draw.randrange(10**5) / 3 + 1e-12,
+        )
+    ]
+    rates = [Fraction("0.18"), Fraction("0.115"), Fraction(draw.randrange(10**18), 10**18 + 7)]
+    pool = np.array([draw.randrange(len(rates)) for _ in months])
+    expected = [-cents_of(rates[p] * exact_on_grid(b, 30)) for p, b in zip(pool, months, strict=True)]
+    assert list(fees(np.array(months), pool, rates)) == expected
